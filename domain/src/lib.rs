@@ -2,6 +2,15 @@
 //!
 //! Pure: no clock, no randomness, no I/O. Whatever a decision needs is passed in.
 
+pub mod account;
 pub mod context;
+pub mod establishment;
+pub mod event;
+pub mod guardian;
+pub mod identifiers;
 pub mod ids;
 pub mod personal;
+pub mod pupil;
+pub mod relying_party;
+
+pub use event::{DecodeError, Event};

@@ -1,0 +1,592 @@
+//! An account: one person's way in, for the whole of school life.
+//!
+//! ```text
+//!                    AccountOpened
+//!                          │
+//!                          ▼        AccountActivated (first personal password)
+//!                        open ───────────────────────▶ activated
+//!                          │                            │     ▲
+//!                          │            AccountDisabled │     │ AccountEnabled
+//!                          │                            ▼     │
+//!                          └──────── AccountClosed ◀── disabled
+//! ```
+//!
+//! Secrets never stand here: an event names a row of the vault. Whether a code or a birth date is right is
+//! decided here from what the caller read under the same version, never from a view.
+
+use crate::event::{event_names, handle_by_decide};
+use crate::identifiers::E164;
+use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
+use crate::personal::{Personal, Sealable, Segment};
+use chrono::{DateTime, NaiveDate, Utc};
+use cqrs_es::Aggregate;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whose account it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// A pupil.
+    Pupil(PupilId),
+    /// A guardian, known by the records attached to the account; this is the first.
+    Guardian(GuardianId),
+}
+
+/// What a code sent by SMS is to prove the phone for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// First use.
+    Activation,
+    /// Password or login forgotten.
+    CredentialReset,
+}
+
+/// How a personal password came to be chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PasswordOrigin {
+    /// At first use.
+    Activation,
+    /// After proving the phone again.
+    Reset,
+    /// In place of a provisional password, or by an operator's demand.
+    ForcedChange,
+    /// By the signed-in holder.
+    OwnChange,
+}
+
+/// Why a child is no longer shown under an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detachment {
+    /// The school's data no longer makes the holder a legal guardian.
+    NoLongerLegalGuardian,
+}
+
+/// Intentions about an account.
+#[derive(Clone, Debug)]
+pub enum AccountCommand {
+    /// Open an account; for a guardian, on a first record.
+    Open {
+        /// The account, newly named.
+        account: AccountId,
+        /// For whom.
+        holder: Holder,
+    },
+    /// Another record of the same person came to light.
+    AttachGuardianRecord {
+        /// The record.
+        guardian: GuardianId,
+    },
+    /// A record turned out to be another person's, or to give no right any more.
+    DetachGuardianRecord {
+        /// The record.
+        guardian: GuardianId,
+    },
+    /// Send a code to prove a phone.
+    IssueCode {
+        /// For what.
+        purpose: Purpose,
+        /// The activation or recovery in progress.
+        flow: FlowId,
+        /// Vault row of the code.
+        secret: SecretId,
+        /// The phone the school's file names.
+        to: E164,
+        /// When the code stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// The code came back right; the vault row has been consumed.
+    AcceptCode {
+        /// The flow the code was issued for.
+        flow: FlowId,
+        /// Now.
+        now: DateTime<Utc>,
+    },
+    /// The holder gave a child's birth date.
+    ConfirmChild {
+        /// The child.
+        pupil: PupilId,
+        /// As the holder says.
+        claimed: NaiveDate,
+        /// As the school's record says.
+        on_record: NaiveDate,
+    },
+    /// The holder says the child is not theirs.
+    ReportChild {
+        /// The child.
+        pupil: PupilId,
+    },
+    /// The child's record no longer gives the holder a right.
+    DetachChild {
+        /// The child.
+        pupil: PupilId,
+        /// Why.
+        cause: Detachment,
+    },
+    /// Give the account its login, reserved beforehand.
+    AssignLogin {
+        /// Lower-case ASCII.
+        login: String,
+    },
+    /// The holder chose a password that passed the policy.
+    ChoosePassword {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// How it came to that.
+        origin: PasswordOrigin,
+        /// The flow that proved the phone; needed for [`PasswordOrigin::Activation`] and [`PasswordOrigin::Reset`].
+        flow: Option<FlowId>,
+    },
+    /// Hand out a provisional password, shown once.
+    IssueProvisionalPassword {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// When it stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// Stop all use.
+    Disable,
+    /// Allow use again.
+    Enable,
+    /// End the account.
+    Close,
+}
+
+/// Facts of an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AccountEvent {
+    /// The account came to be; nobody has used it yet.
+    AccountOpened {
+        /// The account.
+        account: AccountId,
+        /// Whose it is.
+        holder: Holder,
+    },
+    /// A guardian record was found to be the holder's.
+    GuardianRecordAttached {
+        /// The record.
+        guardian: GuardianId,
+    },
+    /// A guardian record no longer stands behind the account.
+    GuardianRecordDetached {
+        /// The record.
+        guardian: GuardianId,
+    },
+    /// A code was sent to prove a phone.
+    VerificationCodeIssued {
+        /// For what.
+        purpose: Purpose,
+        /// The flow in progress.
+        flow: FlowId,
+        /// Vault row of the code.
+        secret: SecretId,
+        /// Where it was sent.
+        to: Personal<E164>,
+        /// When it stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// The code came back: the phone is proved.
+    VerificationCodeAccepted {
+        /// For what.
+        purpose: Purpose,
+        /// The flow in progress.
+        flow: FlowId,
+    },
+    /// The holder confirmed a child by birth date.
+    ChildConfirmed {
+        /// The child.
+        pupil: PupilId,
+    },
+    /// The holder reported a child as not theirs.
+    ChildReported {
+        /// The child.
+        pupil: PupilId,
+    },
+    /// A child is no longer under the account.
+    ChildDetached {
+        /// The child.
+        pupil: PupilId,
+        /// Why.
+        cause: Detachment,
+    },
+    /// The account got its login.
+    LoginAssigned {
+        /// Lower-case ASCII, never reused.
+        login: Personal<String>,
+    },
+    /// The holder chose a password.
+    PasswordChosen {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// How it came to that.
+        origin: PasswordOrigin,
+    },
+    /// The account is in use from here on.
+    AccountActivated {},
+    /// A provisional password was handed out; a personal one must replace it.
+    ProvisionalPasswordIssued {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// When it stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// No use until enabled again.
+    AccountDisabled {},
+    /// Use is allowed again.
+    AccountEnabled {},
+    /// The account ended.
+    AccountClosed {},
+}
+
+event_names!(AccountEvent, version "1":
+    AccountOpened, GuardianRecordAttached, GuardianRecordDetached, VerificationCodeIssued, VerificationCodeAccepted,
+    ChildConfirmed, ChildReported, ChildDetached, LoginAssigned, PasswordChosen, AccountActivated,
+    ProvisionalPasswordIssued, AccountDisabled, AccountEnabled, AccountClosed);
+
+impl Sealable for AccountEvent {
+    fn segments(&mut self) -> Vec<&mut dyn Segment> {
+        match self {
+            Self::VerificationCodeIssued { to, .. } => vec![to],
+            Self::LoginAssigned { login } => vec![login],
+            Self::AccountOpened { .. }
+            | Self::GuardianRecordAttached { .. }
+            | Self::GuardianRecordDetached { .. }
+            | Self::VerificationCodeAccepted { .. }
+            | Self::ChildConfirmed { .. }
+            | Self::ChildReported { .. }
+            | Self::ChildDetached { .. }
+            | Self::PasswordChosen { .. }
+            | Self::AccountActivated {}
+            | Self::ProvisionalPasswordIssued { .. }
+            | Self::AccountDisabled {}
+            | Self::AccountEnabled {}
+            | Self::AccountClosed {} => vec![],
+        }
+    }
+}
+
+/// Why a command about an account is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// There is no such account.
+    #[error("there is no such account")]
+    NotOpened,
+    /// It exists already.
+    #[error("this account is already open")]
+    AlreadyOpened,
+    /// It is disabled or closed.
+    #[error("this account is not in use")]
+    NotInUse,
+    /// No code waits for this flow, or a newer one does.
+    #[error("no code waits for this request; ask for a new one")]
+    NoCodeWaiting,
+    /// The code is too old.
+    #[error("this code has expired; ask for a new one")]
+    CodeExpired,
+    /// The birth date is not the child's.
+    #[error("this birth date is not the one in the school's file")]
+    BirthDateMismatch,
+    /// Guardians' business on a pupil's account.
+    #[error("only a guardian's account has children")]
+    NotAGuardian,
+    /// The phone must be proved first.
+    #[error("the phone has not been proved")]
+    PhoneNotProved,
+    /// A password needs a login.
+    #[error("the account has no login yet")]
+    NoLogin,
+    /// A login is never changed or reused.
+    #[error("the account already has a login")]
+    LoginAlreadyAssigned,
+}
+
+/// Where an account stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Does not exist.
+    #[default]
+    Absent,
+    /// Opened from school data, never used.
+    Open,
+    /// In use.
+    Activated,
+    /// Stopped; the flag says whether it had been activated.
+    Disabled {
+        /// Whether it was activated before.
+        activated: bool,
+    },
+    /// Ended.
+    Closed,
+}
+
+/// The password in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Password {
+    /// Chosen by the holder.
+    Personal(SecretId),
+    /// Handed out; must be replaced at first sign-in.
+    Provisional {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// When it stops working.
+        expires_at: DateTime<Utc>,
+    },
+}
+
+impl Password {
+    /// Vault row of its hash.
+    pub fn secret(&self) -> SecretId {
+        match self {
+            Self::Personal(secret) | Self::Provisional { secret, .. } => *secret,
+        }
+    }
+}
+
+/// A code that waits to come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingCode {
+    /// For what.
+    pub purpose: Purpose,
+    /// The flow it belongs to.
+    pub flow: FlowId,
+    /// Vault row.
+    pub secret: SecretId,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+    to: Personal<E164>,
+}
+
+/// The account as its events make it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// The account; `None` before it is opened.
+    pub id: Option<AccountId>,
+    /// Where it stands.
+    pub status: Status,
+    /// Whose it is.
+    pub holder: Option<Holder>,
+    /// Guardian records behind it.
+    pub guardians: BTreeSet<GuardianId>,
+    /// Children confirmed by birth date.
+    pub confirmed: BTreeSet<PupilId>,
+    /// Children reported as not theirs.
+    pub reported: BTreeSet<PupilId>,
+    /// Login.
+    pub login: Option<Personal<String>>,
+    /// Password in force.
+    pub password: Option<Password>,
+    /// The code that waits, if any.
+    pub code: Option<WaitingCode>,
+    /// The flow that proved the phone last.
+    pub proved: Option<(FlowId, Purpose)>,
+    /// The phone proved last.
+    pub phone: Option<Personal<E164>>,
+}
+
+impl Account {
+    /// Which facts a command adds.
+    ///
+    /// # Errors
+    /// [`AccountError`]; nothing is recorded then.
+    pub fn decide(&self, command: AccountCommand) -> Result<Vec<AccountEvent>, AccountError> {
+        use AccountCommand as C;
+        use AccountEvent as E;
+        match command {
+            C::Open { account, holder } => self.open(account, holder),
+            C::AttachGuardianRecord { guardian } => {
+                self.guardians_account()?;
+                Ok(when(!self.guardians.contains(&guardian), E::GuardianRecordAttached { guardian }))
+            }
+            C::DetachGuardianRecord { guardian } => {
+                self.guardians_account()?;
+                Ok(when(self.guardians.contains(&guardian), E::GuardianRecordDetached { guardian }))
+            }
+            C::IssueCode { purpose, flow, secret, to, expires_at } => {
+                let to = Personal::new(self.in_use()?, to);
+                Ok(vec![E::VerificationCodeIssued { purpose, flow, secret, to, expires_at }])
+            }
+            C::AcceptCode { flow, now } => self.accept_code(flow, now),
+            C::ConfirmChild { pupil, claimed, on_record } => self.confirm_child(pupil, claimed, on_record),
+            C::ReportChild { pupil } => {
+                self.guardians_account()?;
+                Ok(when(!self.reported.contains(&pupil), E::ChildReported { pupil }))
+            }
+            C::DetachChild { pupil, cause } => {
+                self.guardians_account()?;
+                Ok(when(self.confirmed.contains(&pupil), E::ChildDetached { pupil, cause }))
+            }
+            C::AssignLogin { login } => {
+                let id = self.in_use()?;
+                if self.login.is_some() {
+                    return Err(AccountError::LoginAlreadyAssigned);
+                }
+                Ok(vec![E::LoginAssigned { login: Personal::new(id, login) }])
+            }
+            C::ChoosePassword { secret, origin, flow } => self.choose_password(secret, origin, flow),
+            C::IssueProvisionalPassword { secret, expires_at } => {
+                self.in_use()?;
+                self.login.as_ref().ok_or(AccountError::NoLogin)?;
+                Ok(vec![E::ProvisionalPasswordIssued { secret, expires_at }])
+            }
+            C::Disable => self.opened().map(|_| when(self.in_use().is_ok(), E::AccountDisabled {})),
+            C::Enable => {
+                self.opened().map(|_| when(matches!(self.status, Status::Disabled { .. }), E::AccountEnabled {}))
+            }
+            C::Close => self.opened().map(|_| when(self.status != Status::Closed, E::AccountClosed {})),
+        }
+    }
+
+    /// A code was sent and its phone proved for this flow, for this purpose.
+    pub fn has_proved(&self, flow: FlowId, purpose: Purpose) -> bool {
+        self.proved == Some((flow, purpose))
+    }
+
+    /// Whether a personal password must replace the present one.
+    pub fn must_change_password(&self) -> bool {
+        matches!(self.password, Some(Password::Provisional { .. }))
+    }
+
+    fn open(&self, account: AccountId, holder: Holder) -> Result<Vec<AccountEvent>, AccountError> {
+        if self.status != Status::Absent {
+            return Err(AccountError::AlreadyOpened);
+        }
+        let mut events = vec![AccountEvent::AccountOpened { account, holder }];
+        if let Holder::Guardian(guardian) = holder {
+            events.push(AccountEvent::GuardianRecordAttached { guardian });
+        }
+        Ok(events)
+    }
+
+    fn accept_code(&self, flow: FlowId, now: DateTime<Utc>) -> Result<Vec<AccountEvent>, AccountError> {
+        self.in_use()?;
+        let code = self.code.as_ref().filter(|code| code.flow == flow).ok_or(AccountError::NoCodeWaiting)?;
+        if now >= code.expires_at {
+            return Err(AccountError::CodeExpired);
+        }
+        Ok(vec![AccountEvent::VerificationCodeAccepted { purpose: code.purpose, flow }])
+    }
+
+    fn confirm_child(
+        &self,
+        pupil: PupilId,
+        claimed: NaiveDate,
+        on_record: NaiveDate,
+    ) -> Result<Vec<AccountEvent>, AccountError> {
+        self.guardians_account()?;
+        if self.status != Status::Activated && self.proved.is_none() {
+            return Err(AccountError::PhoneNotProved);
+        }
+        if claimed != on_record {
+            return Err(AccountError::BirthDateMismatch);
+        }
+        Ok(when(!self.confirmed.contains(&pupil), AccountEvent::ChildConfirmed { pupil }))
+    }
+
+    fn choose_password(
+        &self,
+        secret: SecretId,
+        origin: PasswordOrigin,
+        flow: Option<FlowId>,
+    ) -> Result<Vec<AccountEvent>, AccountError> {
+        self.in_use()?;
+        self.login.as_ref().ok_or(AccountError::NoLogin)?;
+        let proved_by_phone = matches!(origin, PasswordOrigin::Activation | PasswordOrigin::Reset);
+        if proved_by_phone && (flow.is_none() || self.proved.map(|(proved, _)| proved) != flow) {
+            return Err(AccountError::PhoneNotProved);
+        }
+        let mut events = vec![AccountEvent::PasswordChosen { secret, origin }];
+        events.extend(when(self.status == Status::Open, AccountEvent::AccountActivated {}));
+        Ok(events)
+    }
+
+    fn opened(&self) -> Result<AccountId, AccountError> {
+        self.id.ok_or(AccountError::NotOpened)
+    }
+
+    fn in_use(&self) -> Result<AccountId, AccountError> {
+        let id = self.opened()?;
+        match self.status {
+            Status::Open | Status::Activated => Ok(id),
+            Status::Absent | Status::Disabled { .. } | Status::Closed => Err(AccountError::NotInUse),
+        }
+    }
+
+    fn guardians_account(&self) -> Result<(), AccountError> {
+        self.in_use()?;
+        match self.holder {
+            Some(Holder::Guardian(_)) => Ok(()),
+            Some(Holder::Pupil(_)) | None => Err(AccountError::NotAGuardian),
+        }
+    }
+}
+
+/// The event, where there is something to record.
+fn when(needed: bool, event: AccountEvent) -> Vec<AccountEvent> {
+    needed.then_some(event).into_iter().collect()
+}
+
+impl Aggregate for Account {
+    const TYPE: &'static str = "account";
+    type Command = AccountCommand;
+    type Event = AccountEvent;
+    type Error = AccountError;
+    type Services = ();
+
+    handle_by_decide!();
+
+    fn apply(&mut self, event: AccountEvent) {
+        match event {
+            AccountEvent::AccountOpened { account, holder } => {
+                self.id = Some(account);
+                self.holder = Some(holder);
+                self.status = Status::Open;
+            }
+            AccountEvent::GuardianRecordAttached { guardian } => {
+                self.guardians.insert(guardian);
+            }
+            AccountEvent::GuardianRecordDetached { guardian } => {
+                self.guardians.remove(&guardian);
+            }
+            AccountEvent::VerificationCodeIssued { purpose, flow, secret, to, expires_at } => {
+                self.code = Some(WaitingCode { purpose, flow, secret, expires_at, to });
+            }
+            AccountEvent::VerificationCodeAccepted { purpose, flow } => {
+                self.proved = Some((flow, purpose));
+                self.phone = self.code.take().map(|code| code.to);
+            }
+            AccountEvent::ChildConfirmed { pupil } => {
+                self.reported.remove(&pupil);
+                self.confirmed.insert(pupil);
+            }
+            AccountEvent::ChildReported { pupil } => {
+                self.confirmed.remove(&pupil);
+                self.reported.insert(pupil);
+            }
+            AccountEvent::ChildDetached { pupil, cause: _ } => {
+                self.confirmed.remove(&pupil);
+            }
+            AccountEvent::LoginAssigned { login } => self.login = Some(login),
+            AccountEvent::PasswordChosen { secret, origin: _ } => {
+                self.password = Some(Password::Personal(secret));
+                self.proved = None;
+            }
+            AccountEvent::AccountActivated {} => self.status = Status::Activated,
+            AccountEvent::ProvisionalPasswordIssued { secret, expires_at } => {
+                self.password = Some(Password::Provisional { secret, expires_at });
+                self.proved = None;
+            }
+            AccountEvent::AccountDisabled {} => {
+                self.status = Status::Disabled { activated: self.status == Status::Activated };
+            }
+            AccountEvent::AccountEnabled {} => {
+                let activated = self.status == (Status::Disabled { activated: true });
+                self.status = if activated { Status::Activated } else { Status::Open };
+            }
+            AccountEvent::AccountClosed {} => self.status = Status::Closed,
+        }
+    }
+}

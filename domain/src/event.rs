@@ -1,0 +1,111 @@
+//! The union of all events: what a reader of the whole ledger meets.
+
+use crate::account::{Account, AccountEvent};
+use crate::establishment::{Establishment, EstablishmentEvent};
+use crate::guardian::{Guardian, GuardianEvent};
+use crate::personal::{Sealable, Segment};
+use crate::pupil::{Pupil, PupilEvent};
+use crate::relying_party::{RelyingParty, RelyingPartyEvent};
+use cqrs_es::{Aggregate, DomainEvent};
+
+/// An event of any aggregate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Of a pupil's school record.
+    Pupil(PupilEvent),
+    /// Of a guardian record.
+    Guardian(GuardianEvent),
+    /// Of an account.
+    Account(AccountEvent),
+    /// Of an establishment.
+    Establishment(EstablishmentEvent),
+    /// Of a relying party.
+    RelyingParty(RelyingPartyEvent),
+}
+
+/// A stored payload could not be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// The stream type is none of this version's aggregates.
+    #[error("no aggregate is called `{0}`; a newer version wrote this event")]
+    UnknownStream(String),
+    /// The JSON does not fit the event's type.
+    #[error("the payload does not fit: {0}")]
+    Payload(#[from] serde_json::Error),
+}
+
+impl Event {
+    /// Decodes a payload by the type of its stream. Personal fields are still sealed afterwards.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the stream type or the payload is not of this version.
+    pub fn decode(stream_type: &str, payload: &[u8]) -> Result<Self, DecodeError> {
+        match stream_type {
+            Pupil::TYPE => Ok(Self::Pupil(serde_json::from_slice(payload)?)),
+            Guardian::TYPE => Ok(Self::Guardian(serde_json::from_slice(payload)?)),
+            Account::TYPE => Ok(Self::Account(serde_json::from_slice(payload)?)),
+            Establishment::TYPE => Ok(Self::Establishment(serde_json::from_slice(payload)?)),
+            RelyingParty::TYPE => Ok(Self::RelyingParty(serde_json::from_slice(payload)?)),
+            other => Err(DecodeError::UnknownStream(other.to_owned())),
+        }
+    }
+
+    /// The event's name, as stored.
+    pub fn event_type(&self) -> String {
+        match self {
+            Self::Pupil(event) => event.event_type(),
+            Self::Guardian(event) => event.event_type(),
+            Self::Account(event) => event.event_type(),
+            Self::Establishment(event) => event.event_type(),
+            Self::RelyingParty(event) => event.event_type(),
+        }
+    }
+}
+
+impl Sealable for Event {
+    fn segments(&mut self) -> Vec<&mut dyn Segment> {
+        match self {
+            Self::Pupil(event) => event.segments(),
+            Self::Guardian(event) => event.segments(),
+            Self::Account(event) => event.segments(),
+            Self::Establishment(event) => event.segments(),
+            Self::RelyingParty(event) => event.segments(),
+        }
+    }
+}
+
+/// Names the variants of an event enum for the ledger: the stored `event_type` is the variant's name.
+macro_rules! event_names {
+    ($enum:ident, version $version:literal: $($variant:ident),+ $(,)?) => {
+        impl cqrs_es::DomainEvent for $enum {
+            fn event_type(&self) -> String {
+                match self {
+                    $(Self::$variant { .. } => stringify!($variant).to_owned(),)+
+                }
+            }
+
+            fn event_version(&self) -> String {
+                $version.to_owned()
+            }
+        }
+    };
+}
+pub(crate) use event_names;
+
+/// Implements cqrs-es's asynchronous `handle` by the aggregate's own pure `decide`.
+macro_rules! handle_by_decide {
+    () => {
+        async fn handle(
+            &mut self,
+            command: Self::Command,
+            (): &Self::Services,
+            sink: &cqrs_es::event_sink::EventSink<Self>,
+        ) -> Result<(), Self::Error> {
+            for event in self.decide(command)? {
+                sink.write(event, self).await;
+            }
+            Ok(())
+        }
+    };
+}
+pub(crate) use handle_by_decide;
