@@ -16,7 +16,7 @@
 //! *facts* a new file adds, and whether the pupil may hold an account ([`Pupil::eligibility`]).
 
 use crate::event::{event_names, handle_by_decide};
-use crate::identifiers::{Ine, Sex, Uai};
+use crate::identifiers::{GuardianLevel, Ine, Relationship, Sex, Uai};
 use crate::ids::{GuardianId, PupilId};
 use crate::personal::{Personal, Sealable, Segment};
 use chrono::NaiveDate;
@@ -56,18 +56,6 @@ pub struct Placement {
     pub level: Option<String>,
 }
 
-/// `NIVEAU_RESPONSABILITE`. Only [`Level::Legal`] opens an account and shows results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// 1: legal guardian, at most two per pupil.
-    Legal,
-    /// 2: in charge of the pupil.
-    InCharge,
-    /// 3: to be contacted.
-    Contact,
-}
-
 /// What one establishment's file says of an enrolment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnrolmentFact {
@@ -91,9 +79,9 @@ pub struct LinkFact {
     /// The guardian record.
     pub guardian: GuardianId,
     /// Level of responsibility.
-    pub level: Level,
+    pub level: GuardianLevel,
     /// `CODE_PARENTE`, as in the file.
-    pub relationship: Option<String>,
+    pub relationship: Option<Relationship>,
 }
 
 /// Intentions about a pupil's record.
@@ -224,9 +212,9 @@ pub enum PupilEvent {
         /// The establishment whose file says so.
         establishment: Uai,
         /// Level of responsibility.
-        level: Level,
+        level: GuardianLevel,
         /// `CODE_PARENTE`, sealed for the guardian.
-        relationship: Personal<Option<String>>,
+        relationship: Personal<Option<Relationship>>,
     },
     /// A declared responsibility changed its level or kind.
     GuardianLinkChanged {
@@ -235,9 +223,9 @@ pub enum PupilEvent {
         /// The establishment whose file says so.
         establishment: Uai,
         /// Level of responsibility.
-        level: Level,
+        level: GuardianLevel,
         /// `CODE_PARENTE`, sealed for the guardian.
-        relationship: Personal<Option<String>>,
+        relationship: Personal<Option<Relationship>>,
     },
     /// A responsibility ended.
     GuardianUnlinked {
@@ -307,9 +295,9 @@ pub struct Enrolment {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Level of responsibility.
-    pub level: Level,
+    pub level: GuardianLevel,
     /// `CODE_PARENTE`.
-    pub relationship: Personal<Option<String>>,
+    pub relationship: Personal<Option<Relationship>>,
 }
 
 /// May this pupil hold an account?
@@ -368,7 +356,7 @@ impl Pupil {
         let mut draft = Draft { next: self.clone(), events: Vec::new() };
         match command {
             PupilCommand::RecordSchoolData { pupil, ine, civil_status, enrolment, links } => {
-                let legal = links.iter().filter(|link| link.level == Level::Legal).count();
+                let legal = links.iter().filter(|link| link.level == GuardianLevel::Legal).count();
                 if legal > 2 {
                     let establishment = enrolment.establishment;
                     return Err(PupilError::TooManyLegalGuardians { establishment, count: legal });
@@ -397,7 +385,7 @@ impl Pupil {
                     return Err(PupilError::NotEnrolledThere(establishment));
                 }
                 let count = 1 + self.legal_guardians_by(&establishment).filter(|known| *known != link.guardian).count();
-                if link.level == Level::Legal && count > 2 {
+                if link.level == GuardianLevel::Legal && count > 2 {
                     return Err(PupilError::TooManyLegalGuardians { establishment, count });
                 }
                 draft.link(&establishment, link);
@@ -433,13 +421,13 @@ impl Pupil {
 
     /// Guardian records that any establishment declares legal guardians now.
     pub fn legal_guardians(&self) -> impl Iterator<Item = GuardianId> + '_ {
-        self.links.iter().filter(|(_, link)| link.level == Level::Legal).map(|((_, guardian), _)| *guardian)
+        self.links.iter().filter(|(_, link)| link.level == GuardianLevel::Legal).map(|((_, guardian), _)| *guardian)
     }
 
     fn legal_guardians_by<'a>(&'a self, establishment: &'a Uai) -> impl Iterator<Item = GuardianId> + 'a {
         self.links
             .iter()
-            .filter(move |((by, _), link)| by == establishment && link.level == Level::Legal)
+            .filter(move |((by, _), link)| by == establishment && link.level == GuardianLevel::Legal)
             .map(|((_, guardian), _)| *guardian)
     }
 }
@@ -459,7 +447,11 @@ impl Draft {
     fn identity(&mut self, pupil: PupilId, ine: Option<Ine>, civil_status: CivilStatus) {
         if self.next.id.is_none() {
             let ine = ine.map(|ine| Personal::new(pupil, ine));
-            return self.emit(PupilEvent::PupilRegistered { pupil, ine, civil_status: Personal::new(pupil, civil_status) });
+            return self.emit(PupilEvent::PupilRegistered {
+                pupil,
+                ine,
+                civil_status: Personal::new(pupil, civil_status),
+            });
         }
         if let Some(ine) = ine
             && self.next.ine.as_ref().and_then(Personal::known) != Some(&ine)

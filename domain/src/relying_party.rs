@@ -159,7 +159,9 @@ pub enum InvalidRegistration {
     #[error("a relying party needs at least one redirect URI")]
     NoRedirectUri,
     /// A redirect URI that can't be allowed.
-    #[error("`{0}` can't be a redirect URI: give an absolute https URI without fragment or wildcard (http only for 127.0.0.1, [::1] and localhost)")]
+    #[error(
+        "`{0}` can't be a redirect URI: give an absolute https URI without fragment or wildcard (http only for 127.0.0.1, [::1] and localhost)"
+    )]
     RedirectUri(String),
     /// `openid` is missing.
     #[error("the scopes must include `openid`")]
@@ -199,13 +201,18 @@ impl Registration {
 /// Plain text rules only: the strings are later compared exactly, never parsed.
 fn acceptable_redirect(uri: &str) -> bool {
     let host_of = |rest: &str| rest.split(['/', '?']).next().unwrap_or_default().to_owned();
-    let plain = !uri.contains(['#', '*', '\\', '@', '"', '<', '>', '\'']) && uri.is_ascii() && !uri.contains(char::is_whitespace);
+    let plain = !uri.contains(['#', '*', '\\', '@', '"', '<', '>', '\''])
+        && uri.is_ascii()
+        && !uri.contains(char::is_whitespace);
     let host = match (uri.strip_prefix("https://"), uri.strip_prefix("http://")) {
         (Some(rest), _) => host_of(rest),
         (None, Some(rest)) => {
             let host = host_of(rest);
             let loopback = ["localhost", "127.0.0.1", "[::1]"];
-            if !loopback.iter().any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':'))) {
+            if !loopback
+                .iter()
+                .any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':')))
+            {
                 return false;
             }
             host
