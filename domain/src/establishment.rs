@@ -228,7 +228,7 @@ impl Establishment {
         }
         // A file that knows less than we do takes nothing away.
         let name = name.or_else(|| self.name.clone());
-        let academie = academie.or_else(|| self.academie.clone());
+        let academie = academie.or(self.academie);
         if name == self.name && academie == self.academie && Some(degree) == self.degree {
             return vec![];
         }

@@ -238,7 +238,7 @@ impl Guardian {
         let wanted: Vec<HeldLink> = links
             .into_iter()
             .map(|(child, candidates, reason)| HeldLink {
-                establishment: establishment.clone(),
+                establishment: *establishment,
                 child: Personal::new(id, child),
                 candidates,
                 reason,

@@ -84,22 +84,26 @@ pub struct LinkFact {
     pub relationship: Option<Relationship>,
 }
 
+/// What one establishment's file says of one pupil.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchoolData {
+    /// The pupil, newly named or known.
+    pub pupil: PupilId,
+    /// INE, where the file has one.
+    pub ine: Option<Ine>,
+    /// Civil status.
+    pub civil_status: CivilStatus,
+    /// The enrolment in the file's establishment.
+    pub enrolment: EnrolmentFact,
+    /// All responsibilities the file declares for the pupil; what it no longer declares ends.
+    pub links: Vec<LinkFact>,
+}
+
 /// Intentions about a pupil's record.
 #[derive(Clone, Debug)]
 pub enum PupilCommand {
     /// A school's file speaks of the pupil: record whatever is new in it.
-    RecordSchoolData {
-        /// The pupil, newly named or known.
-        pupil: PupilId,
-        /// INE, where the file has one.
-        ine: Option<Ine>,
-        /// Civil status.
-        civil_status: CivilStatus,
-        /// The enrolment in the file's establishment.
-        enrolment: EnrolmentFact,
-        /// All responsibilities the file declares for the pupil; what it no longer declares ends.
-        links: Vec<LinkFact>,
-    },
+    RecordSchoolData(Box<SchoolData>),
     /// The pupil no longer stands in the establishment's complete export.
     RecordAbsence {
         /// The establishment whose export no longer names the pupil.
@@ -355,21 +359,7 @@ impl Pupil {
     pub fn decide(&self, command: PupilCommand) -> Result<Vec<PupilEvent>, PupilError> {
         let mut draft = Draft { next: self.clone(), events: Vec::new() };
         match command {
-            PupilCommand::RecordSchoolData { pupil, ine, civil_status, enrolment, links } => {
-                let legal = links.iter().filter(|link| link.level == GuardianLevel::Legal).count();
-                if legal > 2 {
-                    let establishment = enrolment.establishment;
-                    return Err(PupilError::TooManyLegalGuardians { establishment, count: legal });
-                }
-                draft.identity(pupil, ine, civil_status);
-                let establishment = enrolment.establishment.clone();
-                let stays = enrolment.left_on.is_none();
-                draft.enrolment(pupil, enrolment);
-                if stays {
-                    draft.links(&establishment, links);
-                }
-                draft.drop_links_of_former_schools();
-            }
+            PupilCommand::RecordSchoolData(data) => draft.school_data(*data)?,
             PupilCommand::RecordAbsence { establishment, on } => {
                 if self.id.is_none() {
                     return Err(PupilError::NotRegistered);
@@ -414,7 +404,7 @@ impl Pupil {
         match (missing.is_empty(), places.next(), places.next()) {
             (false, _, _) => Eligibility::Incomplete(missing),
             (true, None, _) => Eligibility::NotEnrolled,
-            (true, Some(only), None) => Eligibility::Eligible(only.clone()),
+            (true, Some(only), None) => Eligibility::Eligible(*only),
             (true, Some(_), Some(_)) => Eligibility::SeveralEstablishments(self.enrolments.keys().cloned().collect()),
         }
     }
@@ -439,6 +429,23 @@ struct Draft {
 }
 
 impl Draft {
+    fn school_data(&mut self, data: SchoolData) -> Result<(), PupilError> {
+        let SchoolData { pupil, ine, civil_status, enrolment, links } = data;
+        let establishment = enrolment.establishment;
+        let count = links.iter().filter(|link| link.level == GuardianLevel::Legal).count();
+        if count > 2 {
+            return Err(PupilError::TooManyLegalGuardians { establishment, count });
+        }
+        let stays = enrolment.left_on.is_none();
+        self.identity(pupil, ine, civil_status);
+        self.enrolment(pupil, enrolment);
+        if stays {
+            self.links(&establishment, links);
+        }
+        self.drop_links_of_former_schools();
+        Ok(())
+    }
+
     fn emit(&mut self, event: PupilEvent) {
         self.next.apply(event.clone());
         self.events.push(event);
@@ -481,10 +488,10 @@ impl Draft {
             .enrolments
             .iter()
             .filter(|(_, known)| known.school_year < school_year)
-            .map(|(uai, _)| uai.clone())
+            .map(|(uai, _)| *uai)
             .collect();
         let mut superseded = superseded.into_iter();
-        let left_before = if self.next.enrolments.is_empty() { self.next.left_last.clone() } else { None };
+        let left_before = if self.next.enrolments.is_empty() { self.next.left_last } else { None };
         let from = superseded.next().or(left_before).filter(|from| *from != establishment);
         for other in superseded {
             self.emit(PupilEvent::PupilDeparted {
@@ -507,13 +514,13 @@ impl Draft {
         let event = match (others.next(), others.next()) {
             // Both schools had the pupil for a while; now one is left: that is the transfer.
             (Some((to, stay)), None) => PupilEvent::PupilTransferred {
-                from: from.clone(),
-                to: to.clone(),
+                from: *from,
+                to: *to,
                 school_year: stay.school_year,
                 entered_on: stay.entered_on,
                 placement: stay.placement.clone(),
             },
-            _ => PupilEvent::PupilDeparted { establishment: from.clone(), left_on, departure },
+            _ => PupilEvent::PupilDeparted { establishment: *from, left_on, departure },
         };
         self.emit(event);
     }
@@ -527,7 +534,7 @@ impl Draft {
             .map(|(_, guardian)| *guardian)
             .collect();
         for guardian in undeclared {
-            let establishment = establishment.clone();
+            let establishment = *establishment;
             self.emit(PupilEvent::GuardianUnlinked { guardian, establishment, cause: Unlinking::NoLongerDeclared });
         }
         for fact in facts {
@@ -538,8 +545,8 @@ impl Draft {
     fn link(&mut self, establishment: &Uai, fact: LinkFact) {
         let LinkFact { guardian, level, relationship } = fact;
         let relationship = Personal::new(guardian, relationship);
-        let establishment = establishment.clone();
-        match self.next.links.get(&(establishment.clone(), guardian)) {
+        let establishment = *establishment;
+        match self.next.links.get(&(establishment, guardian)) {
             Some(known) if known.level == level && known.relationship == relationship => {}
             Some(_) => {
                 self.emit(PupilEvent::GuardianLinkChanged { guardian, establishment, level, relationship });
