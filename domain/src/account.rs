@@ -14,259 +14,20 @@
 //! Secrets never stand here: an event names a row of the vault. Whether a code or a birth date is right is
 //! decided here from what the caller read under the same version, never from a view.
 
-use crate::event::{event_names, handle_by_decide};
+mod command;
+mod event;
+
+pub use command::{AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
+pub use event::AccountEvent;
+
+use crate::event::handle_by_decide;
 use crate::identifiers::E164;
 use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
-use crate::personal::{Personal, Sealable, Segment};
+use crate::personal::Personal;
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// Whose account it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Holder {
-    /// A pupil.
-    Pupil(PupilId),
-    /// A guardian, known by the records attached to the account; this is the first.
-    Guardian(GuardianId),
-}
-
-/// What a code sent by SMS is to prove the phone for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// First use.
-    Activation,
-    /// Password or login forgotten.
-    CredentialReset,
-}
-
-/// How a personal password came to be chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PasswordOrigin {
-    /// At first use.
-    Activation,
-    /// After proving the phone again.
-    Reset,
-    /// In place of a provisional password, or by an operator's demand.
-    ForcedChange,
-    /// By the signed-in holder.
-    OwnChange,
-}
-
-/// Why a child is no longer shown under an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Detachment {
-    /// The school's data no longer makes the holder a legal guardian.
-    NoLongerLegalGuardian,
-}
-
-/// Intentions about an account.
-#[derive(Clone, Debug)]
-pub enum AccountCommand {
-    /// Open an account; for a guardian, on a first record.
-    Open {
-        /// The account, newly named.
-        account: AccountId,
-        /// For whom.
-        holder: Holder,
-    },
-    /// Another record of the same person came to light.
-    AttachGuardianRecord {
-        /// The record.
-        guardian: GuardianId,
-    },
-    /// A record turned out to be another person's, or to give no right any more.
-    DetachGuardianRecord {
-        /// The record.
-        guardian: GuardianId,
-    },
-    /// Send a code to prove a phone.
-    IssueCode {
-        /// For what.
-        purpose: Purpose,
-        /// The activation or recovery in progress.
-        flow: FlowId,
-        /// Vault row of the code.
-        secret: SecretId,
-        /// The phone the school's file names.
-        to: E164,
-        /// When the code stops working.
-        expires_at: DateTime<Utc>,
-    },
-    /// The code came back right; the vault row has been consumed.
-    AcceptCode {
-        /// The flow the code was issued for.
-        flow: FlowId,
-        /// Now.
-        now: DateTime<Utc>,
-    },
-    /// The holder gave a child's birth date.
-    ConfirmChild {
-        /// The child.
-        pupil: PupilId,
-        /// As the holder says.
-        claimed: NaiveDate,
-        /// As the school's record says.
-        on_record: NaiveDate,
-    },
-    /// The holder says the child is not theirs.
-    ReportChild {
-        /// The child.
-        pupil: PupilId,
-    },
-    /// The child's record no longer gives the holder a right.
-    DetachChild {
-        /// The child.
-        pupil: PupilId,
-        /// Why.
-        cause: Detachment,
-    },
-    /// Give the account its login, reserved beforehand.
-    AssignLogin {
-        /// Lower-case ASCII.
-        login: String,
-    },
-    /// The holder chose a password that passed the policy.
-    ChoosePassword {
-        /// Vault row of its hash.
-        secret: SecretId,
-        /// How it came to that.
-        origin: PasswordOrigin,
-        /// The flow that proved the phone; needed for [`PasswordOrigin::Activation`] and [`PasswordOrigin::Reset`].
-        flow: Option<FlowId>,
-    },
-    /// Hand out a provisional password, shown once.
-    IssueProvisionalPassword {
-        /// Vault row of its hash.
-        secret: SecretId,
-        /// When it stops working.
-        expires_at: DateTime<Utc>,
-    },
-    /// Stop all use.
-    Disable,
-    /// Allow use again.
-    Enable,
-    /// End the account.
-    Close,
-}
-
-/// Facts of an account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum AccountEvent {
-    /// The account came to be; nobody has used it yet.
-    AccountOpened {
-        /// The account.
-        account: AccountId,
-        /// Whose it is.
-        holder: Holder,
-    },
-    /// A guardian record was found to be the holder's.
-    GuardianRecordAttached {
-        /// The record.
-        guardian: GuardianId,
-    },
-    /// A guardian record no longer stands behind the account.
-    GuardianRecordDetached {
-        /// The record.
-        guardian: GuardianId,
-    },
-    /// A code was sent to prove a phone.
-    VerificationCodeIssued {
-        /// For what.
-        purpose: Purpose,
-        /// The flow in progress.
-        flow: FlowId,
-        /// Vault row of the code.
-        secret: SecretId,
-        /// Where it was sent.
-        to: Personal<E164>,
-        /// When it stops working.
-        expires_at: DateTime<Utc>,
-    },
-    /// The code came back: the phone is proved.
-    VerificationCodeAccepted {
-        /// For what.
-        purpose: Purpose,
-        /// The flow in progress.
-        flow: FlowId,
-    },
-    /// The holder confirmed a child by birth date.
-    ChildConfirmed {
-        /// The child.
-        pupil: PupilId,
-    },
-    /// The holder reported a child as not theirs.
-    ChildReported {
-        /// The child.
-        pupil: PupilId,
-    },
-    /// A child is no longer under the account.
-    ChildDetached {
-        /// The child.
-        pupil: PupilId,
-        /// Why.
-        cause: Detachment,
-    },
-    /// The account got its login.
-    LoginAssigned {
-        /// Lower-case ASCII, never reused.
-        login: Personal<String>,
-    },
-    /// The holder chose a password.
-    PasswordChosen {
-        /// Vault row of its hash.
-        secret: SecretId,
-        /// How it came to that.
-        origin: PasswordOrigin,
-    },
-    /// The account is in use from here on.
-    AccountActivated {},
-    /// A provisional password was handed out; a personal one must replace it.
-    ProvisionalPasswordIssued {
-        /// Vault row of its hash.
-        secret: SecretId,
-        /// When it stops working.
-        expires_at: DateTime<Utc>,
-    },
-    /// No use until enabled again.
-    AccountDisabled {},
-    /// Use is allowed again.
-    AccountEnabled {},
-    /// The account ended.
-    AccountClosed {},
-}
-
-event_names!(AccountEvent, version "1":
-    AccountOpened, GuardianRecordAttached, GuardianRecordDetached, VerificationCodeIssued, VerificationCodeAccepted,
-    ChildConfirmed, ChildReported, ChildDetached, LoginAssigned, PasswordChosen, AccountActivated,
-    ProvisionalPasswordIssued, AccountDisabled, AccountEnabled, AccountClosed);
-
-impl Sealable for AccountEvent {
-    fn segments(&mut self) -> Vec<&mut dyn Segment> {
-        match self {
-            Self::VerificationCodeIssued { to, .. } => vec![to],
-            Self::LoginAssigned { login } => vec![login],
-            Self::AccountOpened { .. }
-            | Self::GuardianRecordAttached { .. }
-            | Self::GuardianRecordDetached { .. }
-            | Self::VerificationCodeAccepted { .. }
-            | Self::ChildConfirmed { .. }
-            | Self::ChildReported { .. }
-            | Self::ChildDetached { .. }
-            | Self::PasswordChosen { .. }
-            | Self::AccountActivated {}
-            | Self::ProvisionalPasswordIssued { .. }
-            | Self::AccountDisabled {}
-            | Self::AccountEnabled {}
-            | Self::AccountClosed {} => vec![],
-        }
-    }
-}
 
 /// Why a command about an account is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -590,3 +351,6 @@ impl Aggregate for Account {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

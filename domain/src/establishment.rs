@@ -266,3 +266,6 @@ impl Aggregate for Establishment {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

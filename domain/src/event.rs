@@ -50,6 +50,31 @@ impl Event {
         }
     }
 
+    /// The type of the stream it belongs to, as stored.
+    pub fn stream_type(&self) -> &'static str {
+        match self {
+            Self::Pupil(_) => Pupil::TYPE,
+            Self::Guardian(_) => Guardian::TYPE,
+            Self::Account(_) => Account::TYPE,
+            Self::Establishment(_) => Establishment::TYPE,
+            Self::RelyingParty(_) => RelyingParty::TYPE,
+        }
+    }
+
+    /// The public part as JSON: what the ledger stores beside the sealed segments.
+    ///
+    /// # Errors
+    /// When a value has no JSON form; no event of this version has such a value.
+    pub fn payload(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Pupil(event) => serde_json::to_string(event),
+            Self::Guardian(event) => serde_json::to_string(event),
+            Self::Account(event) => serde_json::to_string(event),
+            Self::Establishment(event) => serde_json::to_string(event),
+            Self::RelyingParty(event) => serde_json::to_string(event),
+        }
+    }
+
     /// The event's name, as stored.
     pub fn event_type(&self) -> String {
         match self {
@@ -77,6 +102,11 @@ impl Sealable for Event {
 /// Names the variants of an event enum for the ledger: the stored `event_type` is the variant's name.
 macro_rules! event_names {
     ($enum:ident, version $version:literal: $($variant:ident),+ $(,)?) => {
+        impl $enum {
+            /// The stored names of all variants.
+            pub const NAMES: &[&str] = &[$(stringify!($variant)),+];
+        }
+
         impl cqrs_es::DomainEvent for $enum {
             fn event_type(&self) -> String {
                 match self {

@@ -302,3 +302,6 @@ impl Aggregate for Guardian {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

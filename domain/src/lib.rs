@@ -12,5 +12,6 @@ pub mod ids;
 pub mod personal;
 pub mod pupil;
 pub mod relying_party;
+pub mod samples;
 
 pub use event::{DecodeError, Event};

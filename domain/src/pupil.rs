@@ -15,255 +15,20 @@
 //! The record follows the school's files: the source of truth is outside. What this aggregate decides is which
 //! *facts* a new file adds, and whether the pupil may hold an account ([`Pupil::eligibility`]).
 
-use crate::event::{event_names, handle_by_decide};
-use crate::identifiers::{GuardianLevel, Ine, Relationship, Sex, Uai};
+mod command;
+mod event;
+
+pub use command::{CivilStatus, EnrolmentFact, LinkFact, Placement, PupilCommand, SchoolData};
+pub use event::{Departure, PupilEvent, Unlinking};
+
+use crate::event::handle_by_decide;
+use crate::identifiers::{GuardianLevel, Ine, Relationship, Uai};
 use crate::ids::{GuardianId, PupilId};
-use crate::personal::{Personal, Sealable, Segment};
+use crate::personal::Personal;
 use chrono::NaiveDate;
 use cqrs_es::Aggregate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The civil status as the school's file gives it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CivilStatus {
-    /// Birth name (`NOM_DE_FAMILLE`).
-    pub family_name: String,
-    /// Name in use, where it differs (`NOM_USAGE`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub usage_name: Option<String>,
-    /// Given names in their order; the first is the one in use.
-    pub given_names: Vec<String>,
-    /// Birth date; an account needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<NaiveDate>,
-    /// Sex, as civil status knows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sex: Option<Sex>,
-}
-
-/// Where in an establishment a pupil sits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placement {
-    /// Class (SIECLE division, ONDE `Libellé classe`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// Eleven-character MEF code (second degree).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mef: Option<String>,
-    /// Level (`CM2`, …; first degree).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub level: Option<String>,
-}
-
-/// What one establishment's file says of an enrolment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnrolmentFact {
-    /// The establishment whose file it is.
-    pub establishment: Uai,
-    /// Start year of the school year.
-    pub school_year: u16,
-    /// First day, where the file tells.
-    pub entered_on: Option<NaiveDate>,
-    /// Last day, where the file tells: the pupil has left.
-    pub left_on: Option<NaiveDate>,
-    /// `CODE_MOTIF_SORTIE`.
-    pub leaving_reason: Option<String>,
-    /// Class and level.
-    pub placement: Placement,
-}
-
-/// What one establishment's file says of a responsibility.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinkFact {
-    /// The guardian record.
-    pub guardian: GuardianId,
-    /// Level of responsibility.
-    pub level: GuardianLevel,
-    /// `CODE_PARENTE`, as in the file.
-    pub relationship: Option<Relationship>,
-}
-
-/// What one establishment's file says of one pupil.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SchoolData {
-    /// The pupil, newly named or known.
-    pub pupil: PupilId,
-    /// INE, where the file has one.
-    pub ine: Option<Ine>,
-    /// Civil status.
-    pub civil_status: CivilStatus,
-    /// The enrolment in the file's establishment.
-    pub enrolment: EnrolmentFact,
-    /// All responsibilities the file declares for the pupil; what it no longer declares ends.
-    pub links: Vec<LinkFact>,
-}
-
-/// Intentions about a pupil's record.
-#[derive(Clone, Debug)]
-pub enum PupilCommand {
-    /// A school's file speaks of the pupil: record whatever is new in it.
-    RecordSchoolData(Box<SchoolData>),
-    /// The pupil no longer stands in the establishment's complete export.
-    RecordAbsence {
-        /// The establishment whose export no longer names the pupil.
-        establishment: Uai,
-        /// The day of that export.
-        on: NaiveDate,
-    },
-    /// The school settled a held ONDE link: this guardian is the pupil's.
-    LinkGuardian {
-        /// The establishment that settled it.
-        establishment: Uai,
-        /// What it settled.
-        link: LinkFact,
-    },
-}
-
-/// Why a pupil left an establishment, as far as the file tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Departure {
-    /// The file gives a leaving date, perhaps with a code.
-    Declared {
-        /// `CODE_MOTIF_SORTIE`.
-        code: Option<String>,
-    },
-    /// The establishment's complete export no longer names the pupil.
-    AbsentFromExport,
-}
-
-/// Why a responsibility ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unlinking {
-    /// The school's file no longer declares it.
-    NoLongerDeclared,
-    /// The pupil left that school for another whose file now speaks.
-    Transferred,
-}
-
-/// Facts of a pupil's record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum PupilEvent {
-    /// The pupil appeared for the first time.
-    PupilRegistered {
-        /// The pupil.
-        pupil: PupilId,
-        /// National identifier, if the file had one.
-        ine: Option<Personal<Ine>>,
-        /// Civil status.
-        civil_status: Personal<CivilStatus>,
-    },
-    /// The national identifier became known, or was replaced.
-    IneAssigned {
-        /// The new identifier.
-        ine: Personal<Ine>,
-    },
-    /// The school corrected the civil status.
-    CivilStatusCorrected {
-        /// The status as corrected, whole.
-        civil_status: Personal<CivilStatus>,
-    },
-    /// The pupil is enrolled in an establishment, besides any other.
-    PupilEnrolled {
-        /// Where.
-        establishment: Uai,
-        /// Start year of the school year.
-        school_year: u16,
-        /// Since when.
-        entered_on: Option<NaiveDate>,
-        /// Class and level.
-        placement: Personal<Placement>,
-    },
-    /// Class, level or school year changed within the establishment.
-    PlacementChanged {
-        /// Where.
-        establishment: Uai,
-        /// Start year of the school year.
-        school_year: u16,
-        /// Since when.
-        entered_on: Option<NaiveDate>,
-        /// Class and level.
-        placement: Personal<Placement>,
-    },
-    /// The pupil left one establishment and is enrolled in another.
-    PupilTransferred {
-        /// The establishment left.
-        from: Uai,
-        /// The establishment joined.
-        to: Uai,
-        /// Start year of the school year there.
-        school_year: u16,
-        /// Since when.
-        entered_on: Option<NaiveDate>,
-        /// Class and level there.
-        placement: Personal<Placement>,
-    },
-    /// The pupil left an establishment.
-    PupilDeparted {
-        /// Which.
-        establishment: Uai,
-        /// Last day, as far as known.
-        left_on: Option<NaiveDate>,
-        /// Why.
-        departure: Departure,
-    },
-    /// An establishment declared someone responsible for the pupil.
-    GuardianLinked {
-        /// The guardian record.
-        guardian: GuardianId,
-        /// The establishment whose file says so.
-        establishment: Uai,
-        /// Level of responsibility.
-        level: GuardianLevel,
-        /// `CODE_PARENTE`, sealed for the guardian.
-        relationship: Personal<Option<Relationship>>,
-    },
-    /// A declared responsibility changed its level or kind.
-    GuardianLinkChanged {
-        /// The guardian record.
-        guardian: GuardianId,
-        /// The establishment whose file says so.
-        establishment: Uai,
-        /// Level of responsibility.
-        level: GuardianLevel,
-        /// `CODE_PARENTE`, sealed for the guardian.
-        relationship: Personal<Option<Relationship>>,
-    },
-    /// A responsibility ended.
-    GuardianUnlinked {
-        /// The guardian record.
-        guardian: GuardianId,
-        /// The establishment that had declared it.
-        establishment: Uai,
-        /// Why.
-        cause: Unlinking,
-    },
-}
-
-event_names!(PupilEvent, version "1":
-    PupilRegistered, IneAssigned, CivilStatusCorrected, PupilEnrolled, PlacementChanged, PupilTransferred,
-    PupilDeparted, GuardianLinked, GuardianLinkChanged, GuardianUnlinked);
-
-impl Sealable for PupilEvent {
-    fn segments(&mut self) -> Vec<&mut dyn Segment> {
-        match self {
-            Self::PupilRegistered { ine, civil_status, pupil: _ } => {
-                ine.iter_mut().map(|ine| ine as &mut dyn Segment).chain([civil_status as &mut dyn Segment]).collect()
-            }
-            Self::IneAssigned { ine } => vec![ine],
-            Self::CivilStatusCorrected { civil_status } => vec![civil_status],
-            Self::PupilEnrolled { placement, .. }
-            | Self::PlacementChanged { placement, .. }
-            | Self::PupilTransferred { placement, .. } => vec![placement],
-            Self::GuardianLinked { relationship, .. } | Self::GuardianLinkChanged { relationship, .. } => {
-                vec![relationship]
-            }
-            Self::PupilDeparted { .. } | Self::GuardianUnlinked { .. } => vec![],
-        }
-    }
-}
 
 /// Why a command about a pupil is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -612,3 +377,6 @@ impl Aggregate for Pupil {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

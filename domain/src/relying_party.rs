@@ -303,3 +303,6 @@ impl Aggregate for RelyingParty {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Facts of an account.
+
+use super::{Detachment, Holder, PasswordOrigin, Purpose};
+use crate::event::event_names;
+use crate::identifiers::E164;
+use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
+use crate::personal::{Personal, Sealable, Segment};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Facts of an account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AccountEvent {
+    /// The account came to be; nobody has used it yet.
+    AccountOpened {
+        /// The account.
+        account: AccountId,
+        /// Whose it is.
+        holder: Holder,
+    },
+    /// A guardian record was found to be the holder's.
+    GuardianRecordAttached {
+        /// The record.
+        guardian: GuardianId,
+    },
+    /// A guardian record no longer stands behind the account.
+    GuardianRecordDetached {
+        /// The record.
+        guardian: GuardianId,
+    },
+    /// A code was sent to prove a phone.
+    VerificationCodeIssued {
+        /// For what.
+        purpose: Purpose,
+        /// The flow in progress.
+        flow: FlowId,
+        /// Vault row of the code.
+        secret: SecretId,
+        /// Where it was sent.
+        to: Personal<E164>,
+        /// When it stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// The code came back: the phone is proved.
+    VerificationCodeAccepted {
+        /// For what.
+        purpose: Purpose,
+        /// The flow in progress.
+        flow: FlowId,
+    },
+    /// The holder confirmed a child by birth date.
+    ChildConfirmed {
+        /// The child.
+        pupil: PupilId,
+    },
+    /// The holder reported a child as not theirs.
+    ChildReported {
+        /// The child.
+        pupil: PupilId,
+    },
+    /// A child is no longer under the account.
+    ChildDetached {
+        /// The child.
+        pupil: PupilId,
+        /// Why.
+        cause: Detachment,
+    },
+    /// The account got its login.
+    LoginAssigned {
+        /// Lower-case ASCII, never reused.
+        login: Personal<String>,
+    },
+    /// The holder chose a password.
+    PasswordChosen {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// How it came to that.
+        origin: PasswordOrigin,
+    },
+    /// The account is in use from here on.
+    AccountActivated {},
+    /// A provisional password was handed out; a personal one must replace it.
+    ProvisionalPasswordIssued {
+        /// Vault row of its hash.
+        secret: SecretId,
+        /// When it stops working.
+        expires_at: DateTime<Utc>,
+    },
+    /// No use until enabled again.
+    AccountDisabled {},
+    /// Use is allowed again.
+    AccountEnabled {},
+    /// The account ended.
+    AccountClosed {},
+}
+
+event_names!(AccountEvent, version "1":
+    AccountOpened, GuardianRecordAttached, GuardianRecordDetached, VerificationCodeIssued, VerificationCodeAccepted,
+    ChildConfirmed, ChildReported, ChildDetached, LoginAssigned, PasswordChosen, AccountActivated,
+    ProvisionalPasswordIssued, AccountDisabled, AccountEnabled, AccountClosed);
+
+impl Sealable for AccountEvent {
+    fn segments(&mut self) -> Vec<&mut dyn Segment> {
+        match self {
+            Self::VerificationCodeIssued { to, .. } => vec![to],
+            Self::LoginAssigned { login } => vec![login],
+            Self::AccountOpened { .. }
+            | Self::GuardianRecordAttached { .. }
+            | Self::GuardianRecordDetached { .. }
+            | Self::VerificationCodeAccepted { .. }
+            | Self::ChildConfirmed { .. }
+            | Self::ChildReported { .. }
+            | Self::ChildDetached { .. }
+            | Self::PasswordChosen { .. }
+            | Self::AccountActivated {}
+            | Self::ProvisionalPasswordIssued { .. }
+            | Self::AccountDisabled {}
+            | Self::AccountEnabled {}
+            | Self::AccountClosed {} => vec![],
+        }
+    }
+}

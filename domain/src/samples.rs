@@ -1,0 +1,264 @@
+//! One plainly fictional sample of every event, for golden files, catalogues of sentences and tests of readers.
+
+use crate::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use crate::establishment::{EstablishmentEvent, ExportFormat, ImportCounts};
+use crate::event::Event;
+use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
+use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
+use crate::ids::{AccountId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
+use crate::personal::Personal;
+use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
+use crate::relying_party::{ClientAuthentication, Establishments, Registration, RelyingPartyEvent};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use uuid::Uuid;
+
+/// The sample pupil.
+pub const PUPIL: PupilId = PupilId(Uuid::from_u128(1));
+/// The sample guardian record.
+pub const GUARDIAN: GuardianId = GuardianId(Uuid::from_u128(2));
+/// The sample guardian's account.
+pub const ACCOUNT: AccountId = AccountId(Uuid::from_u128(3));
+const FLOW: FlowId = FlowId(Uuid::from_u128(4));
+const SECRET: SecretId = SecretId(Uuid::from_u128(5));
+const RELYING_PARTY: RelyingPartyId = RelyingPartyId(Uuid::from_u128(6));
+const IMPORT: ImportId = ImportId(Uuid::from_u128(7));
+
+/// One sample of every variant of every event, in the order of their declaration.
+pub fn every_event() -> Vec<Event> {
+    let pupil = pupil_events().into_iter().map(Event::Pupil);
+    let guardian = guardian_events().into_iter().map(Event::Guardian);
+    let account = account_events().into_iter().map(Event::Account);
+    let establishment = establishment_events().into_iter().map(Event::Establishment);
+    let relying_party = relying_party_events().into_iter().map(Event::RelyingParty);
+    pupil.chain(guardian).chain(account).chain(establishment).chain(relying_party).collect()
+}
+
+/// Parses what is known to be well-formed.
+fn literal<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("the sample `{text}` is well-formed"))
+}
+
+fn college() -> Uai {
+    literal("0210001A")
+}
+
+fn lycee() -> Uai {
+    literal("0210002B")
+}
+
+fn day() -> NaiveDate {
+    literal("2026-09-01")
+}
+
+fn morning() -> NaiveDateTime {
+    literal("2026-09-01T08:00:00")
+}
+
+fn moment() -> DateTime<Utc> {
+    literal("2026-09-01T08:30:00Z")
+}
+
+fn pupil_events() -> Vec<PupilEvent> {
+    let civil_status = CivilStatus {
+        family_name: "FICTIF".into(),
+        usage_name: Some("EXEMPLE".into()),
+        given_names: vec!["Zoé".into(), "Lou".into()],
+        birth_date: Some(literal("2013-02-28")),
+        sex: Some(Sex::Female),
+    };
+    let placement = || {
+        let class = Some("6A".to_owned());
+        Personal::new(PUPIL, Placement { class, mef: Some("10010012110".into()), level: None })
+    };
+    let ine = || Personal::new(PUPIL, literal::<Ine>("123456789AA"));
+    let (establishment, school_year, entered_on) = (college(), 2026, Some(day()));
+    let relationship = || Personal::new(GUARDIAN, Some(Relationship::Mother));
+    vec![
+        PupilEvent::PupilRegistered {
+            pupil: PUPIL,
+            ine: Some(ine()),
+            civil_status: Personal::new(PUPIL, civil_status.clone()),
+        },
+        PupilEvent::IneAssigned { ine: ine() },
+        PupilEvent::CivilStatusCorrected { civil_status: Personal::new(PUPIL, civil_status) },
+        PupilEvent::PupilEnrolled { establishment, school_year, entered_on, placement: placement() },
+        PupilEvent::PlacementChanged { establishment, school_year, entered_on, placement: placement() },
+        PupilEvent::PupilTransferred {
+            from: establishment,
+            to: lycee(),
+            school_year,
+            entered_on,
+            placement: placement(),
+        },
+        PupilEvent::PupilDeparted {
+            establishment,
+            left_on: Some(day()),
+            departure: Departure::Declared { code: Some("15".into()) },
+        },
+        PupilEvent::GuardianLinked {
+            guardian: GUARDIAN,
+            establishment,
+            level: GuardianLevel::Legal,
+            relationship: relationship(),
+        },
+        PupilEvent::GuardianLinkChanged {
+            guardian: GUARDIAN,
+            establishment,
+            level: GuardianLevel::Contact,
+            relationship: relationship(),
+        },
+        PupilEvent::GuardianUnlinked { guardian: GUARDIAN, establishment, cause: Unlinking::NoLongerDeclared },
+    ]
+}
+
+fn guardian_events() -> Vec<GuardianEvent> {
+    let identity = GuardianIdentity {
+        source_key: "siecle:10:1234".into(),
+        title: Some("MME".into()),
+        family_name: "FICTIF".into(),
+        usage_name: Some("EXEMPLE".into()),
+        given_name: "Ariane".into(),
+    };
+    let contact = GuardianContact {
+        mobile: Some(literal::<E164>("+33639980001")),
+        email: Some("ariane.fictif@example.org".into()),
+    };
+    let child = ChildAsWritten { family_name: "FICTIF".into(), given_name: "Lou".into(), class: Some("CM2".into()) };
+    let link = HeldLink {
+        establishment: college(),
+        child: Personal::new(GUARDIAN, child),
+        candidates: vec![PUPIL],
+        reason: HoldReason::Ambiguous,
+    };
+    vec![
+        GuardianEvent::GuardianRecorded {
+            guardian: GUARDIAN,
+            identity: Personal::new(GUARDIAN, identity.clone()),
+            contact: Personal::new(GUARDIAN, contact.clone()),
+        },
+        GuardianEvent::GuardianIdentityCorrected { identity: Personal::new(GUARDIAN, identity) },
+        GuardianEvent::GuardianContactCorrected { contact: Personal::new(GUARDIAN, contact) },
+        GuardianEvent::ChildLinkHeld { number: 1, link },
+        GuardianEvent::ChildLinkSettled { number: 1, pupil: Some(PUPIL) },
+        GuardianEvent::ChildLinkLapsed { number: 1 },
+    ]
+}
+
+fn account_events() -> Vec<AccountEvent> {
+    vec![
+        AccountEvent::AccountOpened { account: ACCOUNT, holder: Holder::Guardian(GUARDIAN) },
+        AccountEvent::GuardianRecordAttached { guardian: GUARDIAN },
+        AccountEvent::GuardianRecordDetached { guardian: GUARDIAN },
+        AccountEvent::VerificationCodeIssued {
+            purpose: Purpose::Activation,
+            flow: FLOW,
+            secret: SECRET,
+            to: Personal::new(ACCOUNT, literal("+33639980001")),
+            expires_at: moment(),
+        },
+        AccountEvent::VerificationCodeAccepted { purpose: Purpose::Activation, flow: FLOW },
+        AccountEvent::ChildConfirmed { pupil: PUPIL },
+        AccountEvent::ChildReported { pupil: PUPIL },
+        AccountEvent::ChildDetached { pupil: PUPIL, cause: Detachment::NoLongerLegalGuardian },
+        AccountEvent::LoginAssigned { login: Personal::new(ACCOUNT, "a.fictif".into()) },
+        AccountEvent::PasswordChosen { secret: SECRET, origin: PasswordOrigin::Activation },
+        AccountEvent::AccountActivated {},
+        AccountEvent::ProvisionalPasswordIssued { secret: SECRET, expires_at: moment() },
+        AccountEvent::AccountDisabled {},
+        AccountEvent::AccountEnabled {},
+        AccountEvent::AccountClosed {},
+    ]
+}
+
+fn establishment_events() -> Vec<EstablishmentEvent> {
+    let name = || Some("Collège des Exemples".to_owned());
+    let academie = Academie::from_code(7).ok();
+    vec![
+        EstablishmentEvent::EstablishmentRegistered { uai: college(), name: name(), academie, degree: Degree::Second },
+        EstablishmentEvent::EstablishmentDescribed { name: name(), academie, degree: Degree::Second },
+        EstablishmentEvent::SchoolDataImportStarted {
+            import: IMPORT,
+            format: ExportFormat::Siecle,
+            school_year: 2026,
+            exported_at: morning(),
+            digests: vec!["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".into()],
+        },
+        EstablishmentEvent::SchoolDataImported {
+            import: IMPORT,
+            counts: ImportCounts { pupils: 3, guardians: 4, refused: 1, held: 2, changed: 3 },
+        },
+    ]
+}
+
+fn relying_party_events() -> Vec<RelyingPartyEvent> {
+    let registration = Registration {
+        name: "Cahier de textes".into(),
+        redirect_uris: vec!["https://notes.example.org/retour".into()],
+        post_logout_redirect_uris: vec!["https://notes.example.org/".into()],
+        scopes: ["children".to_owned(), "openid".to_owned()].into(),
+        sector_identifier: "notes.example.org".into(),
+        authentication: ClientAuthentication::ClientSecretBasic,
+        establishments: Establishments::Only([college()].into()),
+    };
+    vec![
+        RelyingPartyEvent::RelyingPartyRegistered {
+            id: RELYING_PARTY,
+            registration: registration.clone(),
+            secret: Some(SECRET),
+        },
+        RelyingPartyEvent::RelyingPartyChanged { registration },
+        RelyingPartyEvent::ClientSecretReplaced { secret: SECRET },
+        RelyingPartyEvent::RelyingPartyDisabled {},
+        RelyingPartyEvent::RelyingPartyEnabled {},
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personal::Sealable;
+
+    #[test]
+    fn every_variant_has_a_sample() {
+        let sampled: Vec<String> = every_event().iter().map(Event::event_type).collect();
+        let declared = [
+            PupilEvent::NAMES,
+            GuardianEvent::NAMES,
+            AccountEvent::NAMES,
+            EstablishmentEvent::NAMES,
+            RelyingPartyEvent::NAMES,
+        ]
+        .concat();
+        assert_eq!(sampled, declared);
+    }
+
+    /// The stored form of each variant: its public JSON and its segments. A change here is a change of format:
+    /// it needs a new event version and an upcaster.
+    #[test]
+    fn the_stored_form_of_every_event_is_golden() {
+        let mut golden = String::new();
+        for mut event in every_event() {
+            let stream = event.stream_type();
+            let json = event.payload().expect("events serialise");
+            golden.push_str(&format!("{stream} {json}\n"));
+            for segment in event.segments() {
+                let plaintext = String::from_utf8(segment.plaintext().expect("samples are in clear")).expect("JSON");
+                golden.push_str(&format!("    {}: {plaintext}\n", segment.subject()));
+            }
+        }
+        insta::assert_snapshot!(golden);
+    }
+
+    #[test]
+    fn the_stored_form_reads_back() {
+        for mut event in every_event() {
+            let mut read =
+                Event::decode(event.stream_type(), event.payload().expect("JSON").as_bytes()).expect("reads");
+            let plaintexts: Vec<_> = event.segments().iter().map(|segment| segment.plaintext()).collect();
+            for (segment, plaintext) in read.segments().into_iter().zip(plaintexts) {
+                segment.reveal(&plaintext.expect("in clear")).expect("fits");
+            }
+            assert_eq!(read, event);
+        }
+    }
+}
