@@ -1,7 +1,7 @@
 //! Making a cluster and configuring it.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,12 +28,11 @@ pub(super) fn make_if_missing(
     if cluster.exists() {
         return Ok(());
     }
-    match fs::remove_dir_all(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).on("remove", &new);
-        }
-        _ => account.make_private_dir(&new)?,
+    for unfinished in dir.unfinished_clusters() {
+        // Where that fails, it is in nobody's way, and the next first start tries again.
+        let _ = fs::remove_dir_all(unfinished);
     }
+    account.make_private_dir(&new)?;
     run_initdb(&new, account, binaries)?;
     create_roles_and_database(&new, account, binaries)?;
     fs::rename(&new, &cluster).on("rename", &new)?;
@@ -90,6 +89,7 @@ fn create_roles_and_database(
     let statements = format!(
         "CREATE ROLE {owner} LOGIN CREATEDB\n\
          CREATE ROLE {service} LOGIN\n\
+         GRANT {service} TO {owner}\n\
          CREATE DATABASE {database} OWNER {owner}\n",
         database = super::DATABASE,
     );
@@ -146,6 +146,11 @@ pub(super) fn configure(
     write("pg_hba.conf", hba())?;
     write("pg_ident.conf", ident(account))?;
     write("postgresql.conf", settings(dir, socket_dir, durability))?;
+    let local = conf.join("local.conf");
+    if !local.exists() {
+        let invitation = "# Your own settings for PostgreSQL; they win over the others and are kept.\n";
+        fs::write(&local, invitation).on("write", &local)?;
+    }
     Ok(main)
 }
 
@@ -215,7 +220,7 @@ fn settings(dir: &DataDir, socket_dir: &Path, durability: Durability) -> String 
          log_destination = stderr\n\
          log_line_prefix = '%m [%p] %q%u@%d '\n\
          \n\
-         include_if_exists {local}\n",
+         include {local}\n",
         initdb = quoted(&dir.cluster().join("postgresql.conf")),
         cluster = quoted(&dir.cluster()),
         hba = quoted(&conf.join("pg_hba.conf")),

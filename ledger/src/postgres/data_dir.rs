@@ -4,7 +4,7 @@
 //! <dir>/lock           whose it is: held with flock(2) while a process of ours runs PostgreSQL on it
 //! <dir>/conf/          PostgreSQL's configuration, written anew at each start; local.conf is the operator's
 //! <dir>/pg/            the cluster; belongs to the account that PostgreSQL runs as
-//! <dir>/pg.new/        a cluster being made; renamed to pg once whole
+//! <dir>/pg.new.<pid>/  a cluster being made by that process; renamed to pg once whole
 //! <dir>/run/           the socket (in a short folder under /tmp when this path is too long for one)
 //! <dir>/postgres.log   what PostgreSQL says
 //! <dir>/keys/          the ledger's keys: not this module's
@@ -21,6 +21,8 @@ use super::error::{EmbeddedError, OnPath};
 
 /// The longest socket path: `sun_path` holds 108 bytes on Linux and 104 on macOS, one for the NUL.
 const LONGEST_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+/// How the names of clusters being made begin.
+const NEW_CLUSTER: &str = "pg.new.";
 /// Part of the socket's name; nothing listens on a TCP port.
 pub(super) const PORT: u16 = 5432;
 
@@ -89,8 +91,20 @@ impl DataDir {
         self.0.join("pg")
     }
 
+    /// A cluster being made. Named after the process, because the `initdb` of a killed one may
+    /// still be clearing up its own.
     pub(super) fn new_cluster(&self) -> PathBuf {
-        self.0.join("pg.new")
+        self.0.join(format!("{NEW_CLUSTER}{}", std::process::id()))
+    }
+
+    /// Clusters that were never finished.
+    pub(super) fn unfinished_clusters(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let unfinished = entries.filter(|entry| {
+            let name = entry.file_name();
+            name.as_encoded_bytes().starts_with(NEW_CLUSTER.as_bytes())
+        });
+        unfinished.map(|entry| entry.path()).collect()
     }
 
     pub(super) fn conf(&self) -> PathBuf {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal};
 
 use super::account::Account;
 use super::binaries::Binaries;
-use super::data_dir::DataDir;
+use super::data_dir::{DataDir, PORT};
 use super::error::{EmbeddedError, OnPath};
 use super::process::{self, Found};
 
@@ -189,34 +189,51 @@ fn is_ready(dir: &DataDir, pid: i32) -> bool {
 /// Deals with what an earlier run left behind. The caller holds the directory's lock,
 /// so whatever still runs here has lost the process it belonged to.
 fn clear_the_way(dir: &DataDir) -> Result<(), EmbeddedError> {
+    if let Some((Some(pid), Found::Server)) = named_in_pid_file(dir)? {
+        end_left_over(pid, &dir.cluster())?;
+    }
+    match named_in_pid_file(dir)? {
+        Some((Some(_), Found::Zombie | Found::Stranger)) => disown(&dir.pid_file())?,
+        Some((Some(_), Found::Nothing | Found::Server)) | None => {}
+        // Its writer was killed in between. PostgreSQL does not dare to judge this, but we
+        // hold the directory's lock, and a server that runs has written its file whole.
+        Some((None, _)) => remove_if_there(&dir.pid_file())?,
+    }
+    // It names the same process and holds nothing else. Only our own servers use this folder.
+    let socket_lock = dir.socket_dir().join(format!(".s.PGSQL.{PORT}.lock"));
+    remove_if_there(&socket_lock)
+}
+
+/// Whether a server runs on the directory, though it be one that is shutting down.
+pub(super) fn is_running(dir: &DataDir) -> bool {
+    matches!(named_in_pid_file(dir), Ok(Some((_, Found::Server))))
+}
+
+/// The process that the pid file names, if there is a file and if it names one, and what it is now.
+fn named_in_pid_file(dir: &DataDir) -> Result<Option<(Option<Pid>, Found)>, EmbeddedError> {
     let path = dir.pid_file();
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(source).on("read", &path),
     };
-    if text.is_empty() {
-        // Its writer was killed in between; PostgreSQL refuses to judge this, we hold the lock.
-        return fs::remove_file(&path).on("remove", &path);
-    }
     let first = text.lines().next().unwrap_or_default().trim();
     // Single-user mode writes the id negated.
     let pid = first.parse::<i32>().ok().map(i32::saturating_abs);
-    let Some(pid) = pid.and_then(Pid::from_raw) else {
-        return Ok(());
-    };
-    let found = match process::look_at(pid, &dir.cluster()) {
-        Found::Server => end_left_over(pid, &dir.cluster())?,
-        found => found,
-    };
-    match found {
-        Found::Nothing | Found::Server => Ok(()),
-        Found::Zombie | Found::Stranger => disown(&path, &text),
+    let pid = pid.and_then(Pid::from_raw);
+    let found = pid.map_or(Found::Nothing, |pid| process::look_at(pid, &dir.cluster()));
+    Ok(Some((pid, found)))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), EmbeddedError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).on("remove", path),
+        _ => Ok(()),
     }
 }
 
-/// Stops a server whose owner is gone, and says what then has its process id.
-fn end_left_over(pid: Pid, cluster: &Path) -> Result<Found, EmbeddedError> {
+/// Stops a server whose owner is gone.
+fn end_left_over(pid: Pid, cluster: &Path) -> Result<(), EmbeddedError> {
     let raw = pid.as_raw_nonzero().get();
     tracing::warn!(pid = raw, "stopping a PostgreSQL left over from an earlier run");
     let steps = [
@@ -229,10 +246,10 @@ fn end_left_over(pid: Pid, cluster: &Path) -> Result<Found, EmbeddedError> {
         }
         let began = Instant::now();
         while began.elapsed() < patience {
-            match process::look_at(pid, cluster) {
-                Found::Server => std::thread::sleep(LOOK),
-                other => return Ok(other),
+            if process::look_at(pid, cluster) != Found::Server {
+                return Ok(());
             }
+            std::thread::sleep(LOOK);
         }
     }
     Err(EmbeddedError::LeftOver { pid: raw })
@@ -241,7 +258,8 @@ fn end_left_over(pid: Pid, cluster: &Path) -> Result<Found, EmbeddedError> {
 /// Makes the pid file name this process. PostgreSQL refuses to start while the process named there
 /// exists, though it be a zombie or a stranger that got the same id; its own parent it accepts.
 /// The other lines stay, by which it still sees whether old processes use the shared memory.
-fn disown(path: &Path, text: &str) -> Result<(), EmbeddedError> {
+fn disown(path: &Path) -> Result<(), EmbeddedError> {
+    let text = fs::read_to_string(path).on("read", path)?;
     let rest = text.split_once('\n').map_or("", |(_, rest)| rest);
     OpenOptions::new()
         .write(true)

@@ -129,6 +129,7 @@ pub(super) fn signal(pid: Pid, signal: Signal) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::process::ExitStatusExt;
 
     use super::*;
@@ -148,10 +149,14 @@ mod tests {
     fn tells_zombies_and_strangers_from_servers() {
         let cluster = Path::new("/nowhere/matricule/pg");
         let mut child = Command::new("/bin/sh")
-            .args(["-c", "read -r _; exit 0", "/nowhere/matricule/pg"])
+            .args(["-c", "echo up; read -r _", "/nowhere/matricule/pg"])
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        // While it is being set up, a process has no command line yet.
+        let mut up = [0; 3];
+        child.stdout.take().unwrap().read_exact(&mut up).unwrap();
         let id = pid(&child);
         assert_eq!(look_at(id, Path::new("/nowhere/else")), Found::Stranger);
         assert_eq!(look_at(id, cluster), Found::Server);

@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::data_dir::DataDir;
 use super::lock::DirLock;
-use super::{Database, Durability, Role, migrate};
+use super::{Database, Durability, Role, migrate, postmaster};
 
 /// The migrated database that each test gets a copy of.
 const TEMPLATE: &str = "template_migrated";
@@ -67,7 +68,7 @@ struct Shared {
 }
 
 static SHARED: LazyLock<Shared> = LazyLock::new(|| {
-    let dir = TempDataDir::outliving_its_value();
+    let dir = TempDataDir::until_exit();
     let (report, started) = channel();
     // A runtime of its own: those of the tests come and go. The thread then drops the databases
     // that tests are done with, for as long as the process lives.
@@ -129,9 +130,12 @@ impl TempDataDir {
         Self(make())
     }
 
-    /// Makes one that a shell removes once this process has ended, for servers that live in a
-    /// `static`, which nothing drops.
-    fn outliving_its_value() -> PathBuf {
+    /// Makes one that a shell removes once this process has ended, for what lives in a `static`,
+    /// which nothing drops.
+    ///
+    /// # Panics
+    /// The temporary folder cannot be written.
+    pub fn until_exit() -> PathBuf {
         sweep();
         let dir = make();
         remove_after_exit(&dir);
@@ -173,7 +177,7 @@ fn sweep() {
         let gone = rustix::process::test_kill_process(owner) == Err(rustix::io::Errno::SRCH);
         // The server of a killed process may still be shutting down; it is left to the next sweep.
         let idle = DataDir::existing(&entry.path()).is_ok_and(|dir| {
-            DirLock::is_held(&dir).is_ok_and(|held| !held) && !dir.pid_file().exists()
+            DirLock::is_held(&dir).is_ok_and(|held| !held) && !postmaster::is_running(&dir)
         });
         if gone && idle {
             remove(&entry.path());
@@ -184,6 +188,11 @@ fn sweep() {
 /// Removes a data directory and the short socket folder it may have.
 fn remove(dir: &Path) {
     if let Ok(data) = DataDir::existing(dir) {
+        // The server of a child that was killed still shuts down for a moment.
+        let began = Instant::now();
+        while postmaster::is_running(&data) && began.elapsed() < Duration::from_secs(10) {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = fs::remove_dir_all(data.socket_dir());
     }
     let _ = fs::remove_dir_all(dir);
