@@ -1,0 +1,92 @@
+//! PostgreSQL for every program and test: the embedded server, and the opening of databases.
+//!
+//! ```text
+//!   Source ──► Database::open ──► migrate(owner's pool) ──► Database::pool(Role::Service)
+//!     │
+//!     ├─ Embedded: EmbeddedPostgres initialises, starts, watches and stops a private server
+//!     ├─ Running:  the embedded server of another process of ours
+//!     └─ Url:      a server that somebody else runs
+//! ```
+//!
+//! After the opening there is no difference between the sources. Two database roles share the work:
+//! `matricule_owner` (or the login of the URL) owns the schema and migrates it; the running service
+//! works as `matricule_service`, which owns nothing and is granted what the migrations say.
+
+mod account;
+mod binaries;
+mod cluster;
+mod data_dir;
+mod database;
+mod embedded;
+mod error;
+mod lock;
+mod postmaster;
+mod process;
+pub mod testing;
+
+use sqlx::PgPool;
+use sqlx::migrate::{MigrateError, Migrator};
+
+pub use data_dir::DataDir;
+pub use database::{Database, OpenError, Source};
+pub use embedded::EmbeddedPostgres;
+pub use error::EmbeddedError;
+
+/// The role that owns the schema on the embedded server.
+const OWNER: &str = "matricule_owner";
+/// The role of the running service.
+const SERVICE: &str = "matricule_service";
+/// The embedded server's database.
+const DATABASE: &str = "matricule";
+
+/// As whom a program works in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Owns the schema: migrations, rebuilds.
+    Owner,
+    /// The running service, which owns no table and so cannot lift the ledger's guards.
+    Service,
+}
+
+impl Role {
+    /// The role's name on the embedded server.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => OWNER,
+            Self::Service => SERVICE,
+        }
+    }
+}
+
+/// What a write that was acknowledged survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Everything, a power cut too.
+    #[default]
+    Full,
+    /// The end of any process by any signal, but not of the machine: for tests, whose data dies with them.
+    ProcessCrashes,
+}
+
+impl Durability {
+    /// Many tests at once each hold a few connections.
+    fn connections(self) -> u32 {
+        match self {
+            Self::Full => 100,
+            Self::ProcessCrashes => 300,
+        }
+    }
+}
+
+/// The files of the folder `migrations`, embedded in the program.
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// Brings the schema up to date; does nothing where it is. Several processes may do it at once:
+/// an advisory lock lets one after the other through.
+///
+/// # Errors
+/// A migration fails (it is rolled back), one that was applied has been edited since,
+/// or the database has one this program does not know.
+pub async fn migrate(owner: &PgPool) -> Result<(), MigrateError> {
+    MIGRATIONS.run(owner).await
+}
