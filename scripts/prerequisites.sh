@@ -1,0 +1,78 @@
+# Sourced by the other scripts: installs what is missing through the system's package manager, and says so.
+# shellcheck shell=bash
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+
+die() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install_packages WHY DEBIAN_PACKAGES BREW_PACKAGES
+install_packages() {
+  local why=$1 debian=$2 brew=$3
+  if command -v apt-get >/dev/null; then
+    say "Installing $debian ($why)"
+    as_root apt-get update -qq
+    # shellcheck disable=SC2086 # several words are several packages
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $debian >/dev/null
+  elif command -v brew >/dev/null; then
+    say "Installing $brew ($why)"
+    # shellcheck disable=SC2086
+    brew install --quiet $brew
+  else
+    die "Please install $debian or your system's equivalent ($why), then start this script again."
+  fi
+}
+
+has_postgres() {
+  command -v initdb >/dev/null && return
+  [ -n "${MATRICULE_POSTGRES_BIN:-}" ] && return
+  compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null && return
+  compgen -G '/opt/homebrew/opt/postgresql@1[5-9]/bin/initdb' >/dev/null && return
+  compgen -G '/usr/local/opt/postgresql@1[5-9]/bin/initdb' >/dev/null
+}
+
+need_rust() {
+  command -v cargo >/dev/null && return
+  [ -x "$HOME/.cargo/bin/cargo" ] && PATH="$HOME/.cargo/bin:$PATH" && return
+  die "Rust is missing. Install it from https://rustup.rs (stable, 1.90 or later), then start this script again."
+}
+
+need_compiler() {
+  command -v cc >/dev/null || install_packages "a C compiler for AWS-LC" build-essential gcc
+}
+
+need_postgres() {
+  has_postgres || install_packages "the database server's programs" postgresql postgresql@16
+}
+
+need_node() {
+  command -v npm >/dev/null || install_packages "for the demo relying party" "nodejs npm" node
+}
+
+need_chromium() {
+  [ -n "${CHROMIUM:-}" ] && return
+  CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+  if [ -z "$CHROMIUM" ] && [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ]; then
+    CHROMIUM=/Applications/Chromium.app/Contents/MacOS/Chromium
+  fi
+  if [ -z "$CHROMIUM" ]; then
+    install_packages "the browser tests" chromium "--cask chromium"
+    CHROMIUM=$(command -v chromium || echo /Applications/Chromium.app/Contents/MacOS/Chromium)
+  fi
+  export CHROMIUM
+}
+
+# node_modules DIRECTORY: installs exactly what its lock file names.
+node_modules() {
+  local stamp="$1/node_modules/.package-lock.json"
+  if [ ! -f "$stamp" ] || [ "$1/package-lock.json" -nt "$stamp" ]; then
+    say "Installing the Node packages of $1"
+    (cd "$1" && npm ci --silent --no-audit --no-fund)
+  fi
+}
