@@ -1,0 +1,169 @@
+//! Reading configuration, and refusing it in words that name the key and what to do.
+
+use super::Config;
+use figment::providers::{Env, Format, Serialized, Toml};
+use figment::{Figment, Metadata, Source};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Every key with its default and its meaning.
+pub const REFERENCE: &str = include_str!("reference.toml");
+
+/// The file that is read when none is named and it is there.
+const DEFAULT_FILE: &str = "matricule.toml";
+const PREFIX: &str = "MATRICULE_";
+/// Variables with our prefix that are no keys: the file's name, and where the embedded PostgreSQL looks.
+const OTHER_VARIABLES: [&str; 3] = ["config", "postgres_bin", "postgres_user"];
+
+/// The configuration was refused. Prints every reason found.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is refused:{}", list(.0))]
+pub struct ConfigError(pub Vec<String>);
+
+fn list(reasons: &[String]) -> String {
+    reasons.iter().fold(String::new(), |mut text, reason| {
+        let _ = write!(text, "\n  - {reason}");
+        text
+    })
+}
+
+/// Reads the configuration: defaults, then `file` (or `matricule.toml` in the working directory, if it is
+/// there), then the environment, then what the command line says of the data directory.
+///
+/// # Errors
+/// A key is unknown, has the wrong type, or contradicts another.
+pub fn load(file: Option<&Path>, data_dir: Option<PathBuf>) -> Result<Config, ConfigError> {
+    let mut figment = Figment::new();
+    match file {
+        Some(path) if !path.is_file() => {
+            return Err(ConfigError(vec![format!("{}: there is no such file", path.display())]));
+        }
+        Some(path) => figment = figment.merge(Toml::file_exact(path)),
+        None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None => {}
+    }
+    figment = figment
+        .merge(Env::prefixed(PREFIX).ignore(&OTHER_VARIABLES).split("__"))
+        .merge(Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into()));
+    if let Some(dir) = data_dir {
+        figment = figment.merge(Serialized::default("data_dir", dir));
+    }
+    let config: Config = figment.extract().map_err(explain)?;
+    check(&config)?;
+    Ok(config)
+}
+
+/// Figment's errors, as sentences that name the key the way its source writes it.
+fn explain(errors: figment::Error) -> ConfigError {
+    ConfigError(errors.into_iter().map(|error| sentence(&error)).collect())
+}
+
+fn sentence(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    let key = error.path.join(".");
+    let place = error.metadata.as_ref().map(|source| written(source, &key)).unwrap_or_default();
+    match &error.kind {
+        Kind::UnknownField(field, known) => {
+            // Figment's path already ends in the field's name, or not, depending on the source.
+            let key = if error.path.last().is_some_and(|last| last == field) { key } else { join(&error.path, field) };
+            let known = known.join(", ");
+            format!("{key}{place}: there is no such key. Remove it, or use one of: {known}")
+        }
+        Kind::MissingField(field) => format!("{}{place}: this key is missing. Add it", join(&error.path, field)),
+        // The text of a wrong value may be a secret: only its type is told.
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+            format!("{key}{place}: the value must be {expected}")
+        }
+        Kind::UnknownVariant(_, known) => format!("{key}{place}: the value must be one of: {}", known.join(", ")),
+        other => format!("{key}{place}: {other}"),
+    }
+}
+
+fn join(path: &[String], field: &str) -> String {
+    path.iter().map(String::as_str).chain([field]).collect::<Vec<_>>().join(".")
+}
+
+/// Where the key was written, for the reader to find it.
+fn written(source: &Metadata, key: &str) -> String {
+    match &source.source {
+        Some(Source::File(path)) => format!(" (in {})", path.display()),
+        _ if source.name.contains("environment") && key == "database.url" => " (from DATABASE_URL)".to_owned(),
+        _ if source.name.contains("environment") => {
+            format!(" (from {PREFIX}{})", key.replace('.', "__").to_uppercase())
+        }
+        _ => String::new(),
+    }
+}
+
+/// What types can't say.
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let mut reasons = Vec::new();
+    let mut refuse = |when: bool, reason: &str| {
+        if when {
+            reasons.push(reason.to_owned());
+        }
+    };
+    let origin = &config.public_origin;
+    refuse(
+        !matches!(origin.scheme(), "http" | "https") || origin.host_str().is_none(),
+        "public_origin: write it as https://host or http://host:port",
+    );
+    refuse(
+        origin.path() != "/"
+            || origin.query().is_some()
+            || origin.fragment().is_some()
+            || !origin.username().is_empty(),
+        "public_origin: only scheme, host and port; remove what follows them",
+    );
+    refuse(
+        origin.scheme() == "http" && !is_loopback(origin) && !config.demo.inbox,
+        "public_origin: sign-in pages need https:// (http:// is for localhost only)",
+    );
+    refuse(
+        config.master_key.file.is_some() && config.master_key.value.is_some(),
+        "master_key: give `file` or `value`, not both",
+    );
+    refuse(
+        config.database.owner_url.is_some() && config.database.url.is_none(),
+        "database.owner_url: needs database.url (or DATABASE_URL) beside it",
+    );
+    refuse(config.database.max_connections.is_some_and(|n| n < 8), "database.max_connections: 8 at least");
+    refuse(
+        config.sessions.idle > config.sessions.absolute,
+        "sessions.idle: longer than sessions.absolute; make it shorter",
+    );
+    refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
+    refuse(config.codes.sends == 0, "codes.sends: 1 at least");
+    refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");
+    refuse(config.passwords.min_score > 4, "passwords.min_score: from 0 to 4");
+    refuse(
+        config.oidc.code_lifetime > super::Span::seconds(60),
+        "oidc.code_lifetime: 60s at most; a code is exchanged at once by the relying party",
+    );
+    refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
+    refuse(
+        config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()
+            && tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err(),
+        "log.filter: write it as `info` or `warn,api=debug`",
+    );
+    if let Some(smtp) = &config.smtp {
+        refuse(
+            smtp.username.is_some() != smtp.password.is_some(),
+            "smtp: give `username` and `password` together, or neither",
+        );
+        refuse(
+            smtp.from.parse::<lettre::message::Mailbox>().is_err(),
+            "smtp.from: write it as `Name <address@example.org>`",
+        );
+    }
+    if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
+}
+
+fn is_loopback(origin: &url::Url) -> bool {
+    match origin.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

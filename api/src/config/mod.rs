@@ -1,0 +1,329 @@
+//! Configuration: typed, documented in `reference.toml`, refused as a whole where one key is wrong.
+//!
+//! ```text
+//!   defaults ◄── TOML file ◄── MATRICULE_… environment ◄── command line
+//! ```
+//! Each later source overrides the ones before. In the environment, a key of a section is written with two
+//! underscores: `MATRICULE_SMTP__HOST` is `host` of `[smtp]`. `DATABASE_URL` is `url` of `[database]`.
+
+mod load;
+mod values;
+
+pub use load::{ConfigError, REFERENCE, load};
+pub use values::{Secret, Size, Span};
+
+use crate::pages::Language;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use url::Url;
+
+/// Everything that can be configured. What each key means stands in `reference.toml`, beside its default.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// Where users reach the service; every link and the OpenID issuer are built from it, never from a request.
+    pub public_origin: Url,
+    /// Where the embedded database and the key files live.
+    pub data_dir: PathBuf,
+    /// For who states no preference.
+    pub language: Language,
+    /// The database.
+    pub database: Database,
+    /// The key that wraps all others.
+    pub master_key: MasterKey,
+    /// HTTP.
+    pub http: Http,
+    /// Logs.
+    pub log: Log,
+    /// Sessions of signed-in users.
+    pub sessions: Sessions,
+    /// Codes sent by SMS.
+    pub codes: Codes,
+    /// Passwords.
+    pub passwords: Passwords,
+    /// OpenID Connect.
+    pub oidc: Oidc,
+    /// Outgoing mail.
+    pub smtp: Option<Smtp>,
+    /// Outgoing SMS.
+    pub sms: Option<Sms>,
+    /// The demo.
+    pub demo: Demo,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// The service's login; without it the service runs its own PostgreSQL in `data_dir`.
+    pub url: Option<Secret>,
+    /// The login that owns the schema, if it is another.
+    pub owner_url: Option<Secret>,
+    /// Connections of the service at most; without it, as many as its parts need.
+    pub max_connections: Option<u32>,
+}
+
+/// `[master_key]`: by default a file `master.key` in `data_dir`, made at first start.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MasterKey {
+    /// Another file.
+    pub file: Option<PathBuf>,
+    /// The key itself, 128 hexadecimal digits.
+    pub value: Option<Secret>,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Largest request body; imports have their own.
+    pub body_limit: Size,
+    /// Largest import over the API.
+    pub import_limit: Size,
+    /// Longest time for a request.
+    pub request_timeout: Span,
+    /// How long requests may finish when the service stops.
+    pub shutdown_grace: Span,
+    /// How long the record of a request is kept.
+    pub request_retention: Span,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Which spans and events, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line for a person.
+    Human,
+    /// One JSON object.
+    Json,
+}
+
+/// `[sessions]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// Ends a session that is not used.
+    pub idle: Span,
+    /// Ends any session.
+    pub absolute: Span,
+    /// How recent an authentication must be for changing a credential.
+    pub recent: Span,
+}
+
+/// `[codes]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Codes {
+    /// How long a code can be used.
+    pub validity: Span,
+    /// Wrong codes before it is void.
+    pub attempts: u32,
+    /// Messages for one activation or recovery.
+    pub sends: u32,
+    /// Least time between two messages.
+    pub resend_after: Span,
+    /// Messages to one number in a day.
+    pub sends_per_number: u32,
+    /// Messages to one number prefix (country and first digits) in an hour.
+    pub sends_per_prefix: u32,
+    /// Messages asked from one network address in an hour.
+    pub sends_per_address: u32,
+    /// Messages in an hour in all.
+    pub sends_in_all: u32,
+}
+
+/// `[passwords]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Passwords {
+    /// Fewest characters.
+    pub min_length: u32,
+    /// Lowest zxcvbn score, 0 to 4.
+    pub min_score: u8,
+    /// How long a provisional password can be used.
+    pub provisional_validity: Span,
+    /// Wrong passwords for one account before answers are delayed.
+    pub attempts: u32,
+    /// Hashings at once; without it, as many as processors.
+    pub hashing_threads: Option<u32>,
+}
+
+/// `[oidc]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Oidc {
+    /// How long an authorization code can be exchanged.
+    pub code_lifetime: Span,
+    /// How long an ID token is valid.
+    pub id_token_lifetime: Span,
+    /// How long an access token is valid.
+    pub access_token_lifetime: Span,
+    /// How long a signing key signs before the next takes over.
+    pub signing_key_lifetime: Span,
+}
+
+/// `[smtp]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// The server's name.
+    pub host: String,
+    /// Its port; without it, the usual one for `tls`.
+    pub port: Option<u16>,
+    /// How the connection is protected.
+    #[serde(default)]
+    pub tls: SmtpTls,
+    /// Login at the server.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// The sender, `Name <address>`.
+    pub from: String,
+}
+
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpTls {
+    /// TLS from the first byte (port 465).
+    Implicit,
+    /// STARTTLS, refused where the server does not offer it (port 587).
+    #[default]
+    Starttls,
+    /// None: for a server on the same machine only (port 25).
+    None,
+}
+
+/// `[sms]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sms {
+    /// Where the gateway takes messages, by POST.
+    pub url: Url,
+    /// Sent as `Authorization: Bearer …`.
+    pub token: Option<Secret>,
+    /// Sender shown on the phone.
+    #[serde(default)]
+    pub sender: Option<String>,
+}
+
+/// `[demo]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Demo {
+    /// Shows every message sent on a page instead of sending it. Never with real people's data.
+    pub inbox: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_origin: Url::parse("http://localhost:8080").expect("a constant URL"),
+            data_dir: PathBuf::from("matricule-data"),
+            language: Language::French,
+            database: Database::default(),
+            master_key: MasterKey::default(),
+            http: Http::default(),
+            log: Log::default(),
+            sessions: Sessions::default(),
+            codes: Codes::default(),
+            passwords: Passwords::default(),
+            oidc: Oidc::default(),
+            smtp: None,
+            sms: None,
+            demo: Demo::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            body_limit: Size(64 << 10),
+            import_limit: Size(1 << 30),
+            request_timeout: Span::seconds(30),
+            shutdown_grace: Span::seconds(10),
+            request_retention: Span::days(180),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, filter: "info".to_owned() }
+    }
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { idle: Span::minutes(30), absolute: Span::hours(12), recent: Span::minutes(10) }
+    }
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self {
+            validity: Span::minutes(30),
+            attempts: 5,
+            sends: 3,
+            resend_after: Span::seconds(60),
+            sends_per_number: 6,
+            sends_per_prefix: 2_000,
+            sends_per_address: 60,
+            sends_in_all: 120_000,
+        }
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { min_length: 12, min_score: 2, provisional_validity: Span::days(92), attempts: 10, hashing_threads: None }
+    }
+}
+
+impl Default for Oidc {
+    fn default() -> Self {
+        Self {
+            code_lifetime: Span::seconds(60),
+            id_token_lifetime: Span::minutes(10),
+            access_token_lifetime: Span::minutes(10),
+            signing_key_lifetime: Span::days(90),
+        }
+    }
+}
+
+impl Config {
+    /// The origin without its final slash: `https://compte.example.org`.
+    pub fn origin(&self) -> String {
+        self.public_origin.origin().ascii_serialization()
+    }
+
+    /// A link to a path of the service, for mails and redirects.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+
+    /// Whether users reach the service over TLS: cookies are then `Secure` and browsers told to insist.
+    pub fn is_https(&self) -> bool {
+        self.public_origin.scheme() == "https"
+    }
+}
