@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The service: pages, OpenID provider, import and delivery; and the commands of the program `matricule`.
+//!
+//! Start reading at [`router`], the table of contents.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod headers;
+pub mod incident;
+pub mod pages;
+pub mod router;
+pub mod session;

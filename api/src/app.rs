@@ -1,0 +1,39 @@
+//! What every handler shares.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::incident::RequestLog;
+use sqlx::PgPool;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The service's state. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of [`App`].
+pub struct Parts {
+    /// Configuration, as checked at start.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// The database, as the service's role.
+    pub db: PgPool,
+    /// The record of requests.
+    pub requests: RequestLog,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,76 @@
+//! `matricule incident REFERENCE`: request → commands → events.
+
+use super::{Global, attach};
+use crate::incident::{Reference, RequestRow, find};
+use chrono::{DateTime, Utc};
+use clap::Args;
+use ledger::postgres::Role;
+use uuid::Uuid;
+
+/// Show what stands behind an incident reference.
+#[derive(Debug, Args)]
+pub struct Incident {
+    /// The reference as the user reads it out, e.g. K7R-2WA-Q0X4; case, dashes and spaces don't matter
+    #[arg(required = true)]
+    reference: Vec<String>,
+}
+
+type EventRow = (i64, String, String, i64, String, DateTime<Utc>, String, Option<String>, String, Uuid);
+
+impl Incident {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let reference: Reference = self.reference.concat().parse()?;
+        let config = global.load()?;
+        let database = attach(&config).await?;
+        let pool = database.pool(Role::Service, 1).await?;
+        let requests = find(&pool, reference).await?;
+        let events = events(&pool, reference).await?;
+        print(reference, &requests, &events);
+        pool.close().await;
+        database.close().await;
+        Ok(())
+    }
+}
+
+/// The headers of the events that the reference's commands left. Their content is personal and stays sealed: the
+/// account's timeline is `matricule-replay history`.
+async fn events(pool: &sqlx::PgPool, reference: Reference) -> Result<Vec<EventRow>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT position, stream_type, stream_id, sequence, event_type, recorded_at, actor, on_behalf_of, reason, command_id
+         FROM ledger.event WHERE reference = $1 ORDER BY position",
+    )
+    .bind(reference.compact())
+    .fetch_all(pool)
+    .await
+}
+
+fn print(reference: Reference, requests: &[RequestRow], events: &[EventRow]) {
+    println!("Incident {reference}");
+    if requests.is_empty() {
+        println!("\nNo request has this reference: it was kept for as long as configured, or never given out.");
+    }
+    for request in requests {
+        println!("\nRequest   {} {}", request.method, request.route);
+        println!("Arrived   {}", request.started_at.format("%Y-%m-%d %H:%M:%S%.3f UTC"));
+        println!("Took      {:.1} ms", request.duration.as_secs_f64() * 1_000.0);
+        let code = request.error_code.as_deref().map_or(String::new(), |code| format!(" ({code})"));
+        println!("Answered  {}{code}", request.status);
+        println!("Signed in {}", request.account.map_or("nobody".to_owned(), |account| format!("account {account}")));
+        if let Some(cause) = &request.cause {
+            println!("Cause     {cause}");
+        }
+        for command in &request.commands {
+            let left = events.iter().filter(|event| event.9 == *command).count();
+            let outcome = if left == 0 { "refused: it left no event".to_owned() } else { format!("{left} event(s)") };
+            println!("Command   {command} — {outcome}");
+        }
+    }
+    if !events.is_empty() {
+        println!("\nEvents");
+    }
+    for (position, stream_type, stream_id, sequence, event_type, recorded_at, actor, behalf, reason, _) in events {
+        let behalf = behalf.as_ref().map_or(String::new(), |who| format!(" on behalf of {who}"));
+        println!("  {position:>8}  {}  {event_type}", recorded_at.format("%Y-%m-%d %H:%M:%S%.3f UTC"));
+        println!("            {stream_type} {stream_id} #{sequence}, by {actor}{behalf}, {reason}");
+    }
+}

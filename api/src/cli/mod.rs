@@ -1,0 +1,99 @@
+//! The command line of `matricule`: one file for each command.
+
+mod config;
+mod incident;
+mod serve;
+mod telemetry;
+
+use crate::config::{Config, ConfigError};
+use clap::{Args, Parser, Subcommand};
+use ledger::postgres::{Database, OpenError, Source};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An event-sourced identity ledger for schools.
+#[derive(Debug, Parser)]
+#[command(name = "matricule", version, propagate_version = true)]
+pub struct Matricule {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Configuration file (default: `matricule.toml` in the working directory, if it is there)
+    #[arg(long, global = true, env = "MATRICULE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the embedded database and the key files live (default: `matricule-data`)
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Global {
+    /// The effective configuration.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        crate::config::load(self.config.as_deref(), self.data_dir.clone())
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Serve),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Show what stands behind an incident reference
+    Incident(incident::Incident),
+}
+
+/// Runs a command to its end.
+pub fn run(program: Matricule) -> ExitCode {
+    let Matricule { global, command } = program;
+    let result = match command {
+        Command::Serve(command) => command.run(&global),
+        Command::Config(command) => command.run(&global),
+        Command::Incident(command) => block_on(command.run(&global)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("matricule: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A runtime for a command that asks the database a little.
+fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(future)
+}
+
+/// The database of a command beside the service: that of `DATABASE_URL`, or the embedded server, running or not.
+///
+/// # Errors
+/// There is none, or it can't be reached.
+pub async fn attach(config: &Config) -> Result<Database, OpenError> {
+    match source(config) {
+        Source::Embedded(dir) | Source::Running(dir) => Database::attach(&dir).await,
+        url @ Source::Url { .. } => Database::open(url).await,
+    }
+}
+
+/// Where the configuration says the database is.
+pub fn source(config: &Config) -> Source {
+    match &config.database.url {
+        Some(url) => Source::Url {
+            service: url.expose().to_owned(),
+            owner: config.database.owner_url.as_ref().map(|url| url.expose().to_owned()),
+        },
+        None => Source::Embedded(config.data_dir.clone()),
+    }
+}

@@ -1,0 +1,115 @@
+//! `matricule serve`
+
+use super::{Global, source, telemetry};
+use crate::app::{App, Parts};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::incident::RequestLog;
+use crate::router;
+use anyhow::Context;
+use clap::Args;
+use ledger::postgres::{Database, Role, migrate};
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Connections of the service without `database.max_connections`.
+const CONNECTIONS: u32 = 24;
+
+/// Run the service until it is told to stop.
+#[derive(Debug, Args)]
+pub struct Serve {}
+
+impl Serve {
+    pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
+        let config = global.load()?;
+        telemetry::start(&config.log)?;
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    // First of all, so that a signal during the start stops it cleanly too.
+    let stop = stop_signal()?;
+    let listener =
+        TcpListener::bind(config.listen).await.with_context(|| format!("can't listen on {}", config.listen))?;
+    let running = Running::start(config).await?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, origin = running.app.config.origin(), "serving");
+    let grace = running.app.config.http.shutdown_grace.0;
+    let service = router::service(running.app.clone())?.into_make_service_with_connect_info::<SocketAddr>();
+    let mut stopping = stop.clone();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
+    });
+    let mut stop = stop;
+    let out_of_patience = async {
+        let _ = stop.wait_for(|stop| *stop).await;
+        tracing::info!("stopping");
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        ended = serving.into_future() => ended?,
+        () = out_of_patience => tracing::warn!("requests still running are given up"),
+    }
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The service's parts at work.
+pub struct Running {
+    /// What handlers share.
+    pub app: App,
+    database: Database,
+    record: JoinHandle<()>,
+}
+
+impl Running {
+    /// Opens the database, brings its schema up to date and starts what works in the background.
+    ///
+    /// # Errors
+    /// The database can't be opened or migrated.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let database = Database::open(source(&config)).await?;
+        let owner = database.pool(Role::Owner, 1).await?;
+        migrate(&owner).await.context("the schema can't be brought up to date")?;
+        owner.close().await;
+        let db = database.pool(Role::Service, config.database.max_connections.unwrap_or(CONNECTIONS)).await?;
+        let (requests, record) = RequestLog::start(db.clone(), config.http.request_retention.0);
+        let app = App::new(Parts { config, clock: Clock::default(), db, requests });
+        Ok(Self { app, database, record })
+    }
+
+    /// Stops everything in order: what writes first, the database last.
+    pub async fn stop(self) {
+        let Self { app, database, record } = self;
+        let db = app.db.clone();
+        drop(app);
+        // Ends once the last sender is gone; a request that was given up may still hold one.
+        if tokio::time::timeout(std::time::Duration::from_secs(5), record).await.is_err() {
+            tracing::warn!("the record of requests did not finish");
+        }
+        db.close().await;
+        database.close().await;
+    }
+}
+
+/// True once SIGINT or SIGTERM has come.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (tell, told) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tell.send_replace(true);
+        // Keeps the channel open for those who ask later.
+        tell.closed().await;
+    });
+    Ok(told)
+}

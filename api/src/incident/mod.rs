@@ -1,0 +1,26 @@
+//! Incidents: every request has a reference from its arrival, and whatever goes wrong can be found by it.
+//!
+//! ```text
+//!  arrival ─► Reference ─► span, Incident extension ─► handler ─► response
+//!                                                        │            │ status ≥ 400 or AppError
+//!                             commands, account (notes) ◄┘            ▼
+//!                                                      page or problem+json with the reference
+//!                                                                     │
+//!                        service.request ◄── row ◄─────────────────────┘
+//! ```
+
+mod error;
+mod middleware;
+mod notes;
+mod record;
+mod reference;
+mod render;
+
+pub use error::AppError;
+pub use middleware::{around, last_resort};
+pub use notes::Incident;
+pub use record::{RequestLog, RequestRow, find};
+pub use reference::{NotAReference, Reference};
+
+/// The response header that carries the reference, on every answer.
+pub const HEADER: axum::http::HeaderName = axum::http::HeaderName::from_static("incident-reference");

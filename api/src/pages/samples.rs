@@ -1,0 +1,28 @@
+//! Every page struct carries samples, and one test renders them all in both languages.
+
+use super::View;
+use askama::Template;
+
+/// A page that can show examples of itself: each state it has (empty, with errors, full).
+pub trait Sample: Template + Sized {
+    /// The examples, with plainly fictional people.
+    fn samples(view: &View) -> Vec<Self>;
+}
+
+/// The name and the HTML of every sample of every page. One line for each page struct.
+pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
+    let mut out = Vec::new();
+    render::<super::home::HomePage>(view, &mut out);
+    render::<super::plain::AccessibilityPage>(view, &mut out);
+    render::<super::plain::LegalPage>(view, &mut out);
+    render::<super::error_page::ErrorPage>(view, &mut out);
+    render::<super::error_page::ProblemPage>(view, &mut out);
+    out
+}
+
+fn render<T: Sample>(view: &View, out: &mut Vec<(String, Result<String, askama::Error>)>) {
+    let name = std::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
+    out.extend(
+        T::samples(view).iter().enumerate().map(|(number, sample)| (format!("{name} {number}"), sample.render())),
+    );
+}

@@ -1,0 +1,46 @@
+//! The table of contents: every route of the service on one page.
+
+use crate::app::App;
+use crate::{headers, incident, pages};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::csrf::CsrfLayer;
+
+/// Every route.
+fn routes() -> Router<App> {
+    Router::new()
+        // Pages
+        .route("/", get(pages::home))
+        .route("/accessibility", get(pages::accessibility))
+        .route("/legal", get(pages::legal))
+        .route("/problems/{code}", get(pages::problem))
+        .route("/language/{code}", get(pages::switch_language))
+        .route("/assets/{*file}", get(pages::assets::asset))
+        // Supervision
+        .route("/healthz", get(pages::health::alive))
+        .route("/readyz", get(pages::health::ready))
+        .fallback(async || incident::AppError::not_found())
+}
+
+/// The service: the routes inside what holds for all of them. A request passes the layers from the last to the
+/// first.
+///
+/// # Errors
+/// The public origin is none a browser would send.
+pub fn service(app: App) -> Result<Router, tower_http::csrf::ConfigError> {
+    let body_limit = usize::try_from(app.config.http.body_limit.0).unwrap_or(usize::MAX);
+    // A form posted from another site's page is refused. Programs send neither of the headers it goes by.
+    let same_site = CsrfLayer::new().add_trusted_origin(app.config.origin())?;
+    Ok(routes()
+        .layer(DefaultBodyLimit::max(body_limit))
+        .layer(same_site)
+        .layer(from_fn_with_state(app.clone(), incident::around))
+        .layer(from_fn_with_state(app.clone(), headers::secure))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(incident::last_resort))
+        .with_state(app))
+}
