@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::incident::RequestLog;
+use ledger::Ledger;
 use sqlx::PgPool;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The database, as the service's role.
     pub db: PgPool,
+    /// The ledger.
+    pub ledger: Ledger,
     /// The record of requests.
     pub requests: RequestLog,
 }

@@ -10,4 +10,6 @@ pub mod headers;
 pub mod incident;
 pub mod pages;
 pub mod router;
+pub mod running;
 pub mod session;
+pub mod testing;

@@ -8,10 +8,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::{ConfigError, CsrfLayer};
 
 /// Every route.
-fn routes() -> Router<App> {
+pub(crate) fn routes() -> Router<App> {
     Router::new()
         // Pages
         .route("/", get(pages::home))
@@ -26,16 +26,20 @@ fn routes() -> Router<App> {
         .fallback(async || incident::AppError::not_found())
 }
 
-/// The service: the routes inside what holds for all of them. A request passes the layers from the last to the
-/// first.
+/// The service.
 ///
 /// # Errors
 /// The public origin is none a browser would send.
-pub fn service(app: App) -> Result<Router, tower_http::csrf::ConfigError> {
+pub fn service(app: App) -> Result<Router, ConfigError> {
+    around(routes(), app)
+}
+
+/// The routes inside what holds for all of them. A request passes the layers from the last to the first.
+pub(crate) fn around(routes: Router<App>, app: App) -> Result<Router, ConfigError> {
     let body_limit = usize::try_from(app.config.http.body_limit.0).unwrap_or(usize::MAX);
     // A form posted from another site's page is refused. Programs send neither of the headers it goes by.
     let same_site = CsrfLayer::new().add_trusted_origin(app.config.origin())?;
-    Ok(routes()
+    Ok(routes
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(same_site)
         .layer(from_fn_with_state(app.clone(), incident::around))

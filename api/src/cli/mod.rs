@@ -6,6 +6,7 @@ mod serve;
 mod telemetry;
 
 use crate::config::{Config, ConfigError};
+use crate::running::source;
 use clap::{Args, Parser, Subcommand};
 use ledger::postgres::{Database, OpenError, Source};
 use std::path::PathBuf;
@@ -84,16 +85,5 @@ pub async fn attach(config: &Config) -> Result<Database, OpenError> {
     match source(config) {
         Source::Embedded(dir) | Source::Running(dir) => Database::attach(&dir).await,
         url @ Source::Url { .. } => Database::open(url).await,
-    }
-}
-
-/// Where the configuration says the database is.
-pub fn source(config: &Config) -> Source {
-    match &config.database.url {
-        Some(url) => Source::Url {
-            service: url.expose().to_owned(),
-            owner: config.database.owner_url.as_ref().map(|url| url.expose().to_owned()),
-        },
-        None => Source::Embedded(config.data_dir.clone()),
     }
 }

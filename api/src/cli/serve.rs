@@ -1,22 +1,15 @@
 //! `matricule serve`
 
-use super::{Global, source, telemetry};
-use crate::app::{App, Parts};
-use crate::clock::Clock;
+use super::{Global, telemetry};
 use crate::config::Config;
-use crate::incident::RequestLog;
 use crate::router;
+use crate::running::Running;
 use anyhow::Context;
 use clap::Args;
-use ledger::postgres::{Database, Role, migrate};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// Connections of the service without `database.max_connections`.
-const CONNECTIONS: u32 = 24;
 
 /// Run the service until it is told to stop.
 #[derive(Debug, Args)]
@@ -57,44 +50,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     running.stop().await;
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The service's parts at work.
-pub struct Running {
-    /// What handlers share.
-    pub app: App,
-    database: Database,
-    record: JoinHandle<()>,
-}
-
-impl Running {
-    /// Opens the database, brings its schema up to date and starts what works in the background.
-    ///
-    /// # Errors
-    /// The database can't be opened or migrated.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let database = Database::open(source(&config)).await?;
-        let owner = database.pool(Role::Owner, 1).await?;
-        migrate(&owner).await.context("the schema can't be brought up to date")?;
-        owner.close().await;
-        let db = database.pool(Role::Service, config.database.max_connections.unwrap_or(CONNECTIONS)).await?;
-        let (requests, record) = RequestLog::start(db.clone(), config.http.request_retention.0);
-        let app = App::new(Parts { config, clock: Clock::default(), db, requests });
-        Ok(Self { app, database, record })
-    }
-
-    /// Stops everything in order: what writes first, the database last.
-    pub async fn stop(self) {
-        let Self { app, database, record } = self;
-        let db = app.db.clone();
-        drop(app);
-        // Ends once the last sender is gone; a request that was given up may still hold one.
-        if tokio::time::timeout(std::time::Duration::from_secs(5), record).await.is_err() {
-            tracing::warn!("the record of requests did not finish");
-        }
-        db.close().await;
-        database.close().await;
-    }
 }
 
 /// True once SIGINT or SIGTERM has come.

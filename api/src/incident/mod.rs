@@ -15,6 +15,8 @@ mod notes;
 mod record;
 mod reference;
 mod render;
+#[cfg(test)]
+mod tests;
 
 pub use error::AppError;
 pub use middleware::{around, last_resort};

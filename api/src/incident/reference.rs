@@ -1,7 +1,7 @@
 //! The incident reference: short enough for the phone, in French and in English, and self-checking.
 //!
 //! Nine random symbols and a check symbol of an alphabet of 23, which leaves out what is confused by ear
-//! (B, D, P, T, V; M beside N; S beside F; G beside J; …) or by eye (1 and I, 0 and O, 5 and S, 8 and B).
+//! (B, C, D, E, G, P, T, V; M beside N; S beside F) or by eye (1 and I, O beside 0, S beside 5, B beside 8).
 //! 23 is prime: the weighted sum modulo 23 catches every single wrong symbol and every swap of two neighbours.
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -97,6 +97,8 @@ fn value(typed: char) -> Result<u8, NotAReference> {
         'B' => '8',
         'G' => '6',
         'V' => 'U',
+        '1' | 'I' => 'L',
+        'M' => 'N',
         other => other,
     };
     let place = ALPHABET.iter().position(|symbol| char::from(*symbol) == meant);
@@ -178,7 +180,7 @@ mod tests {
         assert_eq!("K7R".parse::<Reference>(), Err(NotAReference::Length(3)));
         assert_eq!("K7R-2WA-Q0XÉ".parse::<Reference>(), Err(NotAReference::Symbol('É')));
         let good = Reference::from_values([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(good.to_string(), "234-567-89AU");
+        assert_eq!(good.to_string(), "234-567-89AN");
         assert_eq!("234-567-89AF".parse::<Reference>(), Err(NotAReference::Check));
     }
 

@@ -1,0 +1,106 @@
+//! The service's parts, opened in order, at work, and stopped in order.
+
+use crate::app::{App, Parts};
+use crate::clock::Clock;
+use crate::config::{Config, MasterKey};
+use crate::incident::RequestLog;
+use anyhow::Context;
+use ledger::postgres::{Database, Role, Source, migrate};
+use ledger::{Ledger, MasterKeys, Options};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Connections of the service without `database.max_connections`.
+const CONNECTIONS: u32 = 24;
+/// Of those, for the record of requests, so that a busy service can still say what went wrong.
+const RECORD_CONNECTIONS: u32 = 1;
+/// The last writes of the background may take so long when the service stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The service without its listener.
+pub struct Running {
+    /// What handlers share.
+    pub app: App,
+    database: Database,
+    record: JoinHandle<()>,
+}
+
+impl Running {
+    /// Opens the database, brings its schema up to date, opens the ledger and starts what works in the background.
+    ///
+    /// # Errors
+    /// The database can't be opened or migrated, or the master key can't be read.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let database = Database::open(source(&config)).await?;
+        let owner = database.pool(Role::Owner, 1).await?;
+        migrate(&owner).await.context("the schema can't be brought up to date")?;
+        owner.close().await;
+        let keys = master_keys(&config.master_key, &config.data_dir)?;
+        Self::over(database, config, keys, Clock::default()).await
+    }
+
+    /// The same over a database that is open and migrated.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn over(database: Database, config: Config, keys: MasterKeys, clock: Clock) -> anyhow::Result<Self> {
+        let connections = config.database.max_connections.unwrap_or(CONNECTIONS);
+        let db = database.pool(Role::Service, connections - RECORD_CONNECTIONS).await?;
+        let its_own = database.pool(Role::Service, RECORD_CONNECTIONS).await?;
+        let (requests, record) = RequestLog::start(its_own, config.http.request_retention.0);
+        let time = clock.clone();
+        let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
+        let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
+        let app = App::new(Parts { config, clock, db, ledger, requests });
+        Ok(Self { app, database, record })
+    }
+
+    /// Stops everything in order: what writes first, the database last.
+    pub async fn stop(self) {
+        let Self { app, database, record } = self;
+        app.ledger.close().await;
+        let db = app.db.clone();
+        drop(app);
+        // It ends once the last sender is gone; a request that was given up may still hold one.
+        if tokio::time::timeout(FAREWELL, record).await.is_err() {
+            tracing::warn!("the record of requests did not finish");
+        }
+        // A connection that a given-up request still holds is not waited for longer either.
+        if tokio::time::timeout(FAREWELL, db.close()).await.is_err() {
+            tracing::warn!("a connection to the database is still in use");
+        }
+        database.close().await;
+    }
+}
+
+/// Where the configuration says the database is.
+pub fn source(config: &Config) -> Source {
+    match &config.database.url {
+        Some(url) => Source::Url {
+            service: url.expose().to_owned(),
+            owner: config.database.owner_url.as_ref().map(|url| url.expose().to_owned()),
+        },
+        None => Source::Embedded(config.data_dir.clone()),
+    }
+}
+
+/// The master keys, from where the configuration says; by default `master.key` in the data directory, made when
+/// it is not there.
+///
+/// # Errors
+/// The file or the value can't be used; the message says why.
+pub fn master_keys(key: &MasterKey, data_dir: &Path) -> anyhow::Result<MasterKeys> {
+    if let Some(value) = &key.value {
+        return MasterKeys::from_hex(value.expose()).context("master_key.value");
+    }
+    let file = match &key.file {
+        Some(file) => file.clone(),
+        None => {
+            std::fs::create_dir_all(data_dir).with_context(|| format!("can't make {}", data_dir.display()))?;
+            data_dir.join("master.key")
+        }
+    };
+    Ok(MasterKeys::from_file(&file)?)
+}
