@@ -127,9 +127,7 @@ impl Database {
     /// # Errors
     /// There is no database in `dir`, or see [`OpenError`].
     pub async fn attach(dir: &Path) -> Result<Self, OpenError> {
-        let nothing = || OpenError::NoDatabase {
-            dir: dir.to_owned(),
-        };
+        let nothing = || OpenError::NoDatabase { dir: dir.to_owned() };
         let data = DataDir::existing(dir).map_err(|_| nothing())?;
         let began = Instant::now();
         loop {
@@ -189,9 +187,7 @@ impl Database {
     /// Checks that the server answers and is recent enough, and that the service's role is there.
     async fn prepare(&self) -> Result<(), OpenError> {
         let mut connection = self.owner.connect().await.map_err(OpenError::Unreachable)?;
-        let version: String = sqlx::query_scalar("SHOW server_version_num")
-            .fetch_one(&mut connection)
-            .await?;
+        let version: String = sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut connection).await?;
         let found = version.parse::<i32>().unwrap_or_default() / 10_000;
         if found.unsigned_abs() < binaries::OLDEST_MAJOR {
             return Err(OpenError::TooOld { found });
@@ -202,39 +198,40 @@ impl Database {
     }
 
     async fn prepare_service_role(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
-        let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
-        let exists: bool = sqlx::query_scalar(exists)
-            .bind(SERVICE)
-            .fetch_one(&mut *connection)
-            .await?;
         let refused = |error: sqlx::Error| OpenError::ServiceRole {
             login: self.service.get_username().to_owned(),
             reason: error.to_string(),
         };
-        if !exists {
-            let created = connection
-                .execute(format!("CREATE ROLE {SERVICE} NOLOGIN").as_str())
-                .await;
-            match created {
-                Err(error) if !was_created_by_another(&error) => return Err(refused(error)),
-                _ => {}
+        // Several processes may open the same new server at once: whatever a statement says,
+        // what counts is whether the role is there afterwards.
+        if !service_role_exists(connection).await? {
+            let created = connection.execute(format!("CREATE ROLE {SERVICE} NOLOGIN").as_str()).await;
+            if let Err(error) = created
+                && !service_role_exists(connection).await?
+            {
+                return Err(refused(error));
             }
         }
-        // The login of the service must be able to become it; a superuser and the role itself can.
-        let login = self.service.get_username();
-        let member: bool = sqlx::query_scalar("SELECT pg_has_role($1, $2, 'MEMBER')")
-            .bind(login)
-            .bind(SERVICE)
-            .fetch_one(&mut *connection)
-            .await?;
-        if !member {
-            let login = login.replace('"', "\"\"");
-            connection
-                .execute(format!("GRANT {SERVICE} TO \"{login}\"").as_str())
-                .await
-                .map_err(refused)?;
+        // The service's login must be able to become it; a superuser and the role itself can.
+        if !self.may_become_service(connection).await? {
+            let login = self.service.get_username().replace('"', "\"\"");
+            let granted = connection.execute(format!("GRANT {SERVICE} TO \"{login}\"").as_str()).await;
+            if let Err(error) = granted
+                && !self.may_become_service(connection).await?
+            {
+                return Err(refused(error));
+            }
         }
         Ok(())
+    }
+
+    async fn may_become_service(&self, connection: &mut PgConnection) -> Result<bool, OpenError> {
+        let may = sqlx::query_scalar("SELECT pg_has_role($1, $2, 'MEMBER')")
+            .bind(self.service.get_username())
+            .bind(SERVICE)
+            .fetch_one(connection)
+            .await?;
+        Ok(may)
     }
 
     /// How to connect as `role`.
@@ -262,9 +259,7 @@ impl Database {
             // A round trip before each use would cost a busy service more than it saves.
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    Ok(meta.idle_for < FRESH || connection.ping().await.is_ok())
-                })
+                Box::pin(async move { Ok(meta.idle_for < FRESH || connection.ping().await.is_ok()) })
             })
             .connect_with(self.options(role).clone())
             .await
@@ -293,11 +288,7 @@ impl Database {
     ///
     /// # Errors
     /// As for [`Self::create`]; or somebody is connected to the template.
-    pub async fn create_from_template(
-        &self,
-        template: &str,
-        name: &str,
-    ) -> Result<Self, OpenError> {
+    pub async fn create_from_template(&self, template: &str, name: &str) -> Result<Self, OpenError> {
         let (template, name) = (fit_name(template)?, fit_name(name)?);
         // Copying files takes two checkpoints, twenty times as long.
         let statement = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log");
@@ -311,8 +302,7 @@ impl Database {
     /// It is this one or not the login's.
     pub async fn drop_database(&self, name: &str) -> Result<(), OpenError> {
         let name = fit_name(name)?;
-        self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            .await
+        self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
     }
 
     async fn run(&self, statement: &str) -> Result<(), OpenError> {
@@ -332,11 +322,10 @@ impl Database {
     }
 }
 
-/// Two processes may prepare the same server at once: duplicate_object, or the unique violation
-/// that the slower of two concurrent inserts meets.
-fn was_created_by_another(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("42710" | "23505"))
+async fn service_role_exists(connection: &mut PgConnection) -> Result<bool, OpenError> {
+    let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
+    let exists = sqlx::query_scalar(exists).bind(SERVICE);
+    Ok(exists.fetch_one(connection).await?)
 }
 
 fn fit_name(name: &str) -> Result<&str, OpenError> {
