@@ -98,11 +98,19 @@ pub enum OpenError {
 }
 
 /// An opened database. Clones share the embedded server, which stops with the last of them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Database {
     owner: PgConnectOptions,
     service: PgConnectOptions,
     server: Option<Arc<EmbeddedPostgres>>,
+}
+
+/// Prints the database's name and no more: sqlx's options would print the password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.service.get_database().unwrap_or_default();
+        f.debug_tuple("Database").field(&name).finish()
+    }
 }
 
 impl Database {

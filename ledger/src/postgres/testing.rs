@@ -44,7 +44,8 @@ impl Drop for TestDatabase {
 
 /// A database of its own for the calling test, copied from a migrated template.
 ///
-/// The first call in a process starts the server, which ends with the process.
+/// The first call in a process starts the server, which ends with the process: tests that share a
+/// process (`cargo test`) share the second or so that this takes.
 ///
 /// # Panics
 /// There is no PostgreSQL, or a migration fails: the message says what to do.
