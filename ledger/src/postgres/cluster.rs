@@ -178,7 +178,7 @@ fn settings(dir: &DataDir, socket_dir: &Path, durability: Durability) -> String 
          # A small server.\n\
          max_connections = {connections}\n\
          shared_buffers = 128MB\n\
-         max_wal_size = 1GB\n\
+         max_wal_size = {wal}\n\
          checkpoint_timeout = 10min\n\
          wal_compression = on\n\
          random_page_cost = 1.1\n\
@@ -203,6 +203,7 @@ fn settings(dir: &DataDir, socket_dir: &Path, durability: Durability) -> String 
         ident = quoted(&conf.join("pg_ident.conf")),
         socket = socket_dir_setting(socket_dir),
         connections = durability.connections(),
+        wal = durability.most_wal(),
         local = quoted(&conf.join("local.conf")),
     )
 }

@@ -98,11 +98,19 @@ pub enum OpenError {
 }
 
 /// An opened database. Clones share the embedded server, which stops with the last of them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Database {
     owner: PgConnectOptions,
     service: PgConnectOptions,
     server: Option<Arc<EmbeddedPostgres>>,
+}
+
+/// Prints the database's name and no more: sqlx's options would print the password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.service.get_database().unwrap_or_default();
+        f.debug_tuple("Database").field(&name).finish()
+    }
 }
 
 impl Database {
@@ -198,31 +206,40 @@ impl Database {
     }
 
     async fn prepare_service_role(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
-        let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
-        let exists: bool = sqlx::query_scalar(exists).bind(SERVICE).fetch_one(&mut *connection).await?;
         let refused = |error: sqlx::Error| OpenError::ServiceRole {
             login: self.service.get_username().to_owned(),
             reason: error.to_string(),
         };
-        if !exists {
+        // Several processes may open the same new server at once: whatever a statement says,
+        // what counts is whether the role is there afterwards.
+        if !service_role_exists(connection).await? {
             let created = connection.execute(format!("CREATE ROLE {SERVICE} NOLOGIN").as_str()).await;
-            match created {
-                Err(error) if !was_created_by_another(&error) => return Err(refused(error)),
-                _ => {}
+            if let Err(error) = created
+                && !service_role_exists(connection).await?
+            {
+                return Err(refused(error));
             }
         }
-        // The login of the service must be able to become it; a superuser and the role itself can.
-        let login = self.service.get_username();
-        let member: bool = sqlx::query_scalar("SELECT pg_has_role($1, $2, 'MEMBER')")
-            .bind(login)
-            .bind(SERVICE)
-            .fetch_one(&mut *connection)
-            .await?;
-        if !member {
-            let login = login.replace('"', "\"\"");
-            connection.execute(format!("GRANT {SERVICE} TO \"{login}\"").as_str()).await.map_err(refused)?;
+        // The service's login must be able to become it; a superuser and the role itself can.
+        if !self.may_become_service(connection).await? {
+            let login = self.service.get_username().replace('"', "\"\"");
+            let granted = connection.execute(format!("GRANT {SERVICE} TO \"{login}\"").as_str()).await;
+            if let Err(error) = granted
+                && !self.may_become_service(connection).await?
+            {
+                return Err(refused(error));
+            }
         }
         Ok(())
+    }
+
+    async fn may_become_service(&self, connection: &mut PgConnection) -> Result<bool, OpenError> {
+        let may = sqlx::query_scalar("SELECT pg_has_role($1, $2, 'MEMBER')")
+            .bind(self.service.get_username())
+            .bind(SERVICE)
+            .fetch_one(connection)
+            .await?;
+        Ok(may)
     }
 
     /// How to connect as `role`.
@@ -313,11 +330,10 @@ impl Database {
     }
 }
 
-/// Two processes may prepare the same server at once: duplicate_object, or the unique violation
-/// that the slower of two concurrent inserts meets.
-fn was_created_by_another(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("42710" | "23505"))
+async fn service_role_exists(connection: &mut PgConnection) -> Result<bool, OpenError> {
+    let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
+    let exists = sqlx::query_scalar(exists).bind(SERVICE);
+    Ok(exists.fetch_one(connection).await?)
 }
 
 fn fit_name(name: &str) -> Result<&str, OpenError> {

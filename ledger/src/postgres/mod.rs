@@ -76,6 +76,14 @@ impl Durability {
             Self::ProcessCrashes => 300,
         }
     }
+
+    /// `max_wal_size`; tests may run in memory.
+    fn most_wal(self) -> &'static str {
+        match self {
+            Self::Full => "1GB",
+            Self::ProcessCrashes => "256MB",
+        }
+    }
 }
 
 /// The files of the folder `migrations`, embedded in the program.

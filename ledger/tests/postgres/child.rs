@@ -1,12 +1,12 @@
 //! Other processes: this test binary started again, to do one thing and be killed.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 
-use ledger::postgres::testing::{TempDataDir, fresh_database};
+use ledger::postgres::testing::fresh_database;
 use ledger::postgres::{Database, EmbeddedPostgres, Role, Source};
 
 /// What the child is to do.
@@ -18,27 +18,28 @@ const MARK: &str = "@@ ";
 pub struct Helper {
     child: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    _copy: Option<tempfile::TempDir>,
 }
 
 impl Helper {
     /// Starts a child on a task, as another user if `uid` says so.
     pub fn start(task: &str, dir: &Path, uid: Option<u32>) -> Self {
-        let program = match uid {
-            Some(_) => program_for_all(),
-            None => std::env::current_exe().unwrap(),
+        let here = std::env::current_exe().unwrap();
+        let started = spawn(&here, task, dir, uid);
+        let (mut child, copy) = match started {
+            // This binary's own folder may be closed to the other user.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                let folder = tempfile::tempdir().unwrap();
+                let open = std::fs::Permissions::from_mode(0o755);
+                std::fs::set_permissions(folder.path(), open).unwrap();
+                let copy = folder.path().join("tests");
+                std::fs::copy(&here, &copy).unwrap();
+                (spawn(&copy, task, dir, uid).unwrap(), Some(folder))
+            }
+            started => (started.unwrap(), None),
         };
-        let mut command = Command::new(program);
-        if let Some(uid) = uid {
-            command.uid(uid).gid(uid).current_dir("/");
-        }
-        let mut child = command
-            .args(["--exact", "child::the_task", "--nocapture", "--test-threads=1"])
-            .env(TASK, format!("{task}:{}", dir.display()))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
         let stdout = child.stdout.take().unwrap();
-        Self { child, lines: BufReader::new(stdout).lines() }
+        Self { child, lines: BufReader::new(stdout).lines(), _copy: copy }
     }
 
     /// What the child reports next.
@@ -66,14 +67,17 @@ impl Helper {
     }
 }
 
-/// A copy of this binary where every user can run it: its own folder may be closed to others.
-fn program_for_all() -> PathBuf {
-    static COPY: LazyLock<PathBuf> = LazyLock::new(|| {
-        let copy = TempDataDir::until_exit().join("tests");
-        std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
-        copy
-    });
-    COPY.clone()
+fn spawn(program: &Path, task: &str, dir: &Path, uid: Option<u32>) -> std::io::Result<Child> {
+    let mut command = Command::new(program);
+    if let Some(uid) = uid {
+        command.uid(uid).gid(uid).current_dir("/");
+    }
+    command
+        .args(["--exact", "child::the_task", "--nocapture"])
+        .arg("--test-threads=1")
+        .env(TASK, format!("{task}:{}", dir.display()))
+        .stdout(Stdio::piped())
+        .spawn()
 }
 
 fn tell(report: impl std::fmt::Display) {

@@ -84,6 +84,13 @@ async fn what_is_wrong_with_a_url_is_said_without_its_password() {
     let error = Database::open(source).await.unwrap_err();
     assert!(matches!(error, OpenError::Unreachable(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"));
+
+    let dir = TempDataDir::new();
+    let first = embedded(&dir).await;
+    let with_password = url(&first, "matricule_owner:s3cret", "matricule");
+    let source = Source::Url { service: with_password, owner: None };
+    let database = Database::open(source).await.unwrap();
+    assert_eq!(format!("{database:?}"), "Database(\"matricule\")");
 }
 
 #[tokio::test]
