@@ -10,7 +10,7 @@ const FICTION: &[&str] = &["+3319900", "+3326191", "+3335301", "+3346571", "+335
 
 /// Overseas mobile ranges that no operator holds, used for samples; the regulator reserves none
 /// for fiction there. In order: Mayotte, La Réunion, Guadeloupe, Guyane, Martinique.
-const UNASSIGNED_OVERSEAS: &[&str] = &["+26263998", "+26269398", "+59069198", "+59469498", "+59669658"];
+const UNASSIGNED_OVERSEAS: &[&str] = &["+26263988", "+26269398", "+59069198", "+59469458", "+59670919"];
 
 /// A telephone number in E.164 form: `+`, then 4 to 15 digits.
 ///
@@ -34,7 +34,10 @@ impl E164 {
     /// Whether the number lies in a range kept for samples, which nobody can own.
     #[must_use]
     pub fn is_fictional(&self) -> bool {
-        FICTION.iter().chain(UNASSIGNED_OVERSEAS).any(|prefix| self.0.starts_with(prefix))
+        // Nine digits after the calling code, in all of these.
+        let within =
+            |ranges: &[&str], length| self.0.len() == length && ranges.iter().any(|prefix| self.0.starts_with(prefix));
+        within(FICTION, "+33639980001".len()) || within(UNASSIGNED_OVERSEAS, "+262639880001".len())
     }
 
     /// The ranges of [`E164::is_fictional`] overseas, as prefixes.

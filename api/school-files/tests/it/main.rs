@@ -1,0 +1,7 @@
+//! Reading of exports, on files written byte by byte.
+
+mod bad_files;
+mod onde;
+mod samples;
+mod siecle;
+mod support;
