@@ -5,7 +5,7 @@ use crate::rebuild::{Copy, RebuildError, fill};
 use crate::session;
 use crate::tables;
 use ledger::Ledger;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Executor, PgConnection, PgPool};
 
 /// Differences named per table, at most.
 const NAMED: i64 = 20;
@@ -79,7 +79,7 @@ pub async fn compare(
     let [mut copy] = copies;
     let next = freeze(ledger, &mut copy).await?;
     let compared = compare_tables(&mut copy.connection, name).await;
-    sqlx::raw_sql("COMMIT").execute(&mut copy.connection).await?;
+    copy.connection.execute("COMMIT").await?;
     let tables = compared?;
     copy.discard().await?;
     Ok(Comparison { name, next, tables })
@@ -103,7 +103,7 @@ async fn freeze(ledger: &Ledger, copy: &mut Copy) -> Result<u64, RebuildError> {
     fill(ledger, std::slice::from_mut(copy), reached, |_| {}).await?;
     // The snapshot is taken by the first query.
     let snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT next FROM checkpoint";
-    sqlx::raw_sql(snapshot).execute(&mut copy.connection).await?;
+    copy.connection.execute(snapshot).await?;
     session::open_gate(&mut copy.connection, name).await?;
     Ok(reached)
 }

@@ -74,8 +74,7 @@ impl Progress {
     }
 
     /// Waits until the event at `position` is in the view.
-    pub(crate) async fn caught_up(&self, name: Name, position: u64, timeout: Duration) -> Result<(), CaughtUpError> {
-        let deadline = Instant::now() + timeout;
+    pub(crate) async fn caught_up(&self, name: Name, position: u64, deadline: Instant) -> Result<(), CaughtUpError> {
         let late = || CaughtUpError::Late { projection: name, position };
         let mut standing = self.standing(name).subscribe();
         loop {

@@ -11,7 +11,7 @@ use crate::projection::{Fault, Name};
 use crate::session;
 use crate::tables;
 use ledger::{Ledger, ReadError, RecordedEvent};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 use std::time::Duration;
 
 /// Events read and applied at once.
@@ -157,11 +157,11 @@ impl Copy {
         if !old.is_empty() {
             let all = old.iter().map(|table| format!("{live}.\"{table}\"")).collect::<Vec<_>>().join(", ");
             let replace = format!("LOCK TABLE {all} IN ACCESS EXCLUSIVE MODE; DROP TABLE {all}");
-            sqlx::raw_sql(&replace).execute(&mut *transaction).await?;
+            transaction.execute(replace.as_str()).await?;
         }
         for table in tables::list(&mut transaction, beside).await? {
             let moved = format!("ALTER TABLE {beside}.\"{table}\" SET SCHEMA {live}");
-            sqlx::raw_sql(&moved).execute(&mut *transaction).await?;
+            transaction.execute(moved.as_str()).await?;
         }
         transaction.commit().await?;
         Ok(next)
@@ -180,7 +180,11 @@ pub(crate) async fn fill(
     let mut page = ledger.read(next, limit(end - next)).await?;
     while let Some(last) = page.last() {
         next = last.position + 1;
-        let apply = futures::future::try_join_all(copies.iter_mut().map(|copy| copy.apply(&page)));
+        let mut batches = Vec::new();
+        for copy in copies.iter_mut() {
+            batches.push(copy.apply(&page));
+        }
+        let apply = futures::future::try_join_all(batches);
         let read = async { ledger.read(next, limit(end - next)).await.map_err(RebuildError::from) };
         let (_, following) = futures::try_join!(apply, read)?;
         progress(next);

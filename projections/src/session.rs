@@ -8,7 +8,7 @@
 //! | `REBUILD` | whoever uses the schema `rebuild_view_x` | one copy at a time |
 
 use crate::projection::Name;
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 
 /// First key of our advisory locks; the second is the projection's number.
 const LEADER: i32 = 0x4d56_0001;
@@ -22,7 +22,7 @@ const REBUILD: i32 = 0x4d56_0003;
 pub(crate) async fn connect(pool: &PgPool, schema: &str) -> sqlx::Result<PgConnection> {
     let mut connection = pool.connect_options().connect().await?;
     let settings = format!("SET synchronous_commit = off; SET jit = off; SET search_path = {schema}");
-    sqlx::raw_sql(&settings).execute(&mut connection).await?;
+    connection.execute(settings.as_str()).await?;
     Ok(connection)
 }
 

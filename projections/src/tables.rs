@@ -1,7 +1,7 @@
 //! Making a projection's tables, live and beside.
 
 use crate::projection::Name;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 /// The row that says how far a view is. It moves in the same transaction as the view's rows.
 const CHECKPOINT: &str = "
@@ -40,13 +40,14 @@ pub(crate) async fn create(connection: &mut PgConnection, name: Name, schema: &s
          INSERT INTO checkpoint (next, version) VALUES (0, {version})",
         tables = name.tables(),
     );
-    sqlx::raw_sql(&statements).execute(connection).await.map(drop)
+    connection.execute(statements.as_str()).await.map(drop)
 }
 
 /// Drops whatever stands in a schema, within the caller's transaction.
 pub(crate) async fn clear(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
     for table in list(connection, schema).await? {
-        sqlx::raw_sql(&format!("DROP TABLE {schema}.\"{table}\"")).execute(&mut *connection).await?;
+        let drop = format!("DROP TABLE {schema}.\"{table}\"");
+        connection.execute(drop.as_str()).await?;
     }
     Ok(())
 }
