@@ -21,6 +21,7 @@ mod runner;
 pub mod services;
 mod session;
 mod tables;
+pub mod testing;
 mod views;
 
 pub use compare::{ComparedTable, Comparison, Difference, DifferenceKind, compare};
