@@ -155,10 +155,7 @@ async fn compare_table(
         "SELECT concat_ws(' ', {shown}), l.{first} IS NULL, r.{first} IS NULL, \
                 array_remove(ARRAY[{changed}], NULL) {differing} ORDER BY 1 LIMIT {NAMED}",
         shown = keys(&|column| format!("coalesce(l.{column}, r.{column})"), ", "),
-        changed = all(
-            &|column| format!("CASE WHEN l.{column} IS DISTINCT FROM r.{column} THEN '{column}' END"),
-            ", "
-        ),
+        changed = all(&|column| format!("CASE WHEN l.{column} IS DISTINCT FROM r.{column} THEN '{column}' END"), ", "),
     ))
     .fetch_all(connection)
     .await?;

@@ -37,7 +37,11 @@ impl Fault {
     pub(crate) fn no_row(event: &RecordedEvent, what: &str) -> Self {
         Self {
             position: event.position,
-            problem: format!("{} of {what} {}, which the view does not know", event.event.event_type(), event.stream_id),
+            problem: format!(
+                "{} of {what} {}, which the view does not know",
+                event.event.event_type(),
+                event.stream_id
+            ),
         }
     }
 }

@@ -173,7 +173,8 @@ impl Task {
             match self.pages.get(next).await {
                 Ok(page) => {
                     self.pages.read_ahead(&page);
-                    next = match batch::apply(&mut connection, self.name, session::begin_batch(self.name), &page).await {
+                    next = match batch::apply(&mut connection, self.name, session::begin_batch(self.name), &page).await
+                    {
                         Ok(next) => next,
                         Err(BatchError::Moved) => self.start(&mut connection).await?,
                         Err(BatchError::Fault(fault)) => return Err(Ended::Fault(fault)),
@@ -202,7 +203,12 @@ impl Task {
         if let Some(found) = found.filter(|checkpoint| checkpoint.version == self.name.version()) {
             return Ok(found.next);
         }
-        tracing::info!(projection = self.name.as_str(), from = version, to = self.name.version(), "rebuilding the view");
+        tracing::info!(
+            projection = self.name.as_str(),
+            from = version,
+            to = self.name.version(),
+            "rebuilding the view"
+        );
         let rebuilt = rebuild::rebuild(&self.ledger, &self.pool, &[self.name], |_| {}).await;
         rebuilt.map_err(Ended::Rebuild)?;
         let found = tables::checkpoint(connection, self.name.schema()).await?;

@@ -12,9 +12,7 @@ use domain::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationsh
 use domain::ids::{AccountId, CommandId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
 use domain::personal::Sealable;
 use domain::pupil::{CivilStatus, EnrolmentFact, LinkFact, Placement, Pupil, PupilCommand, SchoolData};
-use domain::relying_party::{
-    ClientAuthentication, Establishments, Registration, RelyingParty, RelyingPartyCommand,
-};
+use domain::relying_party::{ClientAuthentication, Establishments, Registration, RelyingParty, RelyingPartyCommand};
 use ledger::Unit;
 use uuid::Uuid;
 
@@ -74,7 +72,7 @@ impl Random {
 }
 
 /// Members of a kind, at most.
-const POPULATION: usize = 8;
+const POPULATION: usize = 5;
 const FAMILY_NAMES: [&str; 6] = ["Fictif", "Exemple", "D’Essai", "Échantillon", "Témoin", "Le Modèle"];
 const GIVEN_NAMES: [&str; 6] = ["Ana", "Noé", "Zoé", "Élie", "Maïa", "Jean-Loup"];
 
@@ -199,7 +197,7 @@ impl World {
         let mut known: Vec<GuardianId> =
             self.guardians.iter().filter(|member| member.version > 0).filter_map(|m| m.id.parse().ok()).collect();
         let mut links = Vec::new();
-        for _ in 0..self.random.below(3) {
+        for _ in 0..self.random.below(4) {
             if known.is_empty() {
                 break;
             }
@@ -270,8 +268,7 @@ impl World {
         let flow = flow.unwrap_or(FlowId(self.random.uuid()));
         let proved = self.accounts[index].state.proved.map(|(flow, _)| flow);
         if self.accounts[index].version == 0 {
-            let holder =
-                if self.random.chance(80) { Holder::Guardian(guardian) } else { Holder::Pupil(pupil) };
+            let holder = if self.random.chance(80) { Holder::Guardian(guardian) } else { Holder::Pupil(pupil) };
             return Some(AccountCommand::Open { account, holder });
         }
         Some(match self.random.below(16) {
@@ -295,7 +292,13 @@ impl World {
             12 => AccountCommand::ChoosePassword { secret, origin: PasswordOrigin::Reset, flow: proved },
             13 => AccountCommand::IssueProvisionalPassword { secret, expires_at },
             14 => self.random.pick(&[true, false]).then_some(AccountCommand::Disable)?,
-            _ => if self.random.chance(10) { AccountCommand::Close } else { AccountCommand::Enable },
+            _ => {
+                if self.random.chance(10) {
+                    AccountCommand::Close
+                } else {
+                    AccountCommand::Enable
+                }
+            }
         })
     }
 

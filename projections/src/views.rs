@@ -101,10 +101,7 @@ impl FromRow<'_, PgRow> for Person {
 
 /// A stored identifier that does not parse was written by something else than the projection.
 pub(crate) fn parsed<T: std::str::FromStr>(column: &'static str, text: &str) -> sqlx::Result<T> {
-    text.parse().map_err(|_| sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: "not of its type".into(),
-    })
+    text.parse().map_err(|_| sqlx::Error::ColumnDecode { index: column.to_owned(), source: "not of its type".into() })
 }
 
 /// The pupils among whom a children query chooses, with the relationship that gives the right.

@@ -118,7 +118,8 @@ impl Audit {
             }) => {
                 let establishment = event.stream_id.clone();
                 let started_at = event.recorded_at;
-                let run = ImportRunRow::started(import.0, establishment, *format, *school_year, *exported_at, started_at);
+                let run =
+                    ImportRunRow::started(import.0, establishment, *format, *school_year, *exported_at, started_at);
                 self.imports.put(run);
             }
             Event::Establishment(EstablishmentEvent::SchoolDataImported { import, counts }) => {

@@ -116,8 +116,10 @@ impl People {
 
     fn guardian(&mut self, event: &RecordedEvent, guardian: Uuid, fact: &GuardianEvent) -> Result<(), Fault> {
         let number = |number: u32| {
-            i32::try_from(number)
-                .map_err(|_| Fault { position: event.position, problem: "a held link's number is too large".to_owned() })
+            i32::try_from(number).map_err(|_| Fault {
+                position: event.position,
+                problem: "a held link's number is too large".to_owned(),
+            })
         };
         match fact {
             GuardianEvent::GuardianRecorded { guardian: _, identity, contact } => {

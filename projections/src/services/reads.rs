@@ -105,12 +105,13 @@ impl Views {
         after: Option<RelyingPartyId>,
         limit: u32,
     ) -> sqlx::Result<Vec<RelyingPartyRecord>> {
-        let rows: Vec<RelyingPartyRow> =
-            sqlx::query_as("SELECT * FROM view_services.relying_party WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2")
-                .bind(after.map(|id| id.0))
-                .bind(i64::from(limit))
-                .fetch_all(&self.pool)
-                .await?;
+        let rows: Vec<RelyingPartyRow> = sqlx::query_as(
+            "SELECT * FROM view_services.relying_party WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2",
+        )
+        .bind(after.map(|id| id.0))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
         Ok(rows.into_iter().map(RelyingPartyRecord::from).collect())
     }
 }

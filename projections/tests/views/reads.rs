@@ -13,7 +13,8 @@ async fn views_say_what_the_aggregates_say() {
     let runner = setting.run().await;
     let views = runner.views();
     let mut world = World::new(7);
-    setting.live(&mut world, 600).await;
+    // Enough for every kind of event to have happened several times.
+    setting.live(&mut world, 500).await;
     setting.settle(&views).await;
     pupils_agree(&views, &world).await;
     accounts_agree(&views, &world).await;
