@@ -1,0 +1,23 @@
+-- Which events are about whom: the way from a person or thing to its history. Ids only.
+
+CREATE TABLE timeline (
+    entity   text   NOT NULL, -- id of an account, pupil, guardian record, establishment or relying party
+    position bigint NOT NULL,
+    PRIMARY KEY (entity, position)
+);
+
+CREATE TABLE import_run (
+    import        uuid        NOT NULL PRIMARY KEY,
+    establishment text        NOT NULL,
+    format        text        NOT NULL, -- siecle, onde
+    school_year   integer     NOT NULL,
+    exported_at   timestamp   NOT NULL, -- the school's local time
+    started_at    timestamptz NOT NULL,
+    completed_at  timestamptz,
+    pupils        bigint,
+    guardians     bigint,
+    refused       bigint,
+    held          bigint,
+    changed       bigint
+);
+CREATE INDEX import_run_establishment ON import_run (establishment, started_at, import);

@@ -1,0 +1,229 @@
+//! What keeps the views caught up with the ledger.
+//!
+//! ```text
+//!   ledger ─ tail ─▶ one task per projection ─ page ─▶ load, apply, store, checkpoint: one transaction
+//!                        │  (leads while its connection holds the LEADER lock)
+//!                        └─▶ standing (watch) ─▶ Views::caught_up
+//! ```
+//!
+//! Each projection runs by itself: one that meets an event it can't apply stops alone, loudly, and the others go on.
+//! Several instances of the service may run; for each projection one of them leads. The lock that says so belongs to
+//! the very connection that writes, so a leader that lost one has lost the other.
+
+use crate::batch::{self, BatchError};
+use crate::pages::{NoPage, Pages};
+use crate::progress::{Progress, Standing};
+use crate::projection::{Fault, Name};
+use crate::rebuild::{self, RebuildError};
+use crate::session;
+use crate::tables;
+use crate::views::Views;
+use ledger::Ledger;
+use sqlx::{PgConnection, PgPool};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often an instance that does not lead asks whether it may.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Pause after a failure of the database.
+const RECOVER: Duration = Duration::from_millis(250);
+
+/// Runs every projection until stopped.
+pub struct Runner {
+    views: Views,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Runner {
+    /// Makes the tables where there are none and starts one task per projection. `pool` connects as the service's
+    /// role; each projection takes one connection beside it.
+    ///
+    /// # Errors
+    /// When the database can't be reached or is not migrated.
+    pub async fn start(ledger: Ledger, pool: PgPool) -> sqlx::Result<Self> {
+        tables::install(&pool).await?;
+        let progress = Progress::new(pool.clone());
+        let pages = Pages::new(ledger.clone());
+        let (stop, _) = watch::channel(false);
+        let tasks = Name::ALL.into_iter().map(|name| {
+            let task = Task {
+                name,
+                ledger: ledger.clone(),
+                pool: pool.clone(),
+                pages: pages.clone(),
+                progress: progress.clone(),
+                stop: stop.subscribe(),
+            };
+            tokio::spawn(task.run())
+        });
+        let tasks = tasks.collect();
+        Ok(Self { views: Views::with_progress(pool, progress), stop, tasks })
+    }
+
+    /// The typed reads, with [`Views::caught_up`] fed by this runner.
+    pub fn views(&self) -> Views {
+        self.views.clone()
+    }
+
+    /// Lets the batches in progress end, then stops.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for task in self.tasks.drain(..) {
+            // A task that panicked has been reported by the runtime.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// One projection's task.
+struct Task {
+    name: Name,
+    ledger: Ledger,
+    pool: PgPool,
+    pages: Pages,
+    progress: Progress,
+    stop: watch::Receiver<bool>,
+}
+
+/// Why a task no longer leads.
+enum Ended {
+    /// The runner stops.
+    Stop,
+    /// Another instance leads.
+    Following,
+    /// The tables are of a newer program.
+    Newer(i32),
+    Fault(Fault),
+    Database(sqlx::Error),
+    Ledger(ledger::ReadError),
+    Rebuild(RebuildError),
+}
+
+impl From<sqlx::Error> for Ended {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Task {
+    async fn run(mut self) {
+        let projection = self.name.as_str();
+        loop {
+            let Err(ended) = self.lead().await;
+            self.progress.set(self.name, Standing::Following);
+            let pause = match ended {
+                Ended::Stop => return,
+                Ended::Following => ASK_AGAIN,
+                Ended::Newer(version) => {
+                    tracing::warn!(projection, version, "a newer program keeps this view; this one only reads it");
+                    30 * ASK_AGAIN
+                }
+                Ended::Fault(fault) => {
+                    tracing::error!(projection, position = fault.position, problem = %fault.problem, "projection stopped");
+                    self.progress.set(self.name, Standing::Stopped(fault));
+                    return;
+                }
+                Ended::Ledger(ledger::ReadError::Event { position, reason }) => {
+                    tracing::error!(projection, position, problem = %reason, "projection stopped");
+                    self.progress.set(self.name, Standing::Stopped(Fault { position, problem: reason }));
+                    return;
+                }
+                Ended::Ledger(error) => {
+                    tracing::warn!(projection, %error, "reading the ledger failed; trying again");
+                    RECOVER
+                }
+                Ended::Database(error) => {
+                    tracing::warn!(projection, error = %redacted(&error), "writing the view failed; trying again");
+                    RECOVER
+                }
+                Ended::Rebuild(error) => {
+                    tracing::error!(projection, %error, "rebuilding the view failed; trying again");
+                    ASK_AGAIN
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = self.stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Feeds the projection for as long as nothing ends it.
+    async fn lead(&mut self) -> Result<std::convert::Infallible, Ended> {
+        if *self.stop.borrow() {
+            return Err(Ended::Stop);
+        }
+        let mut connection = session::connect(&self.pool, self.name.schema()).await?;
+        if !session::try_lead(&mut connection, self.name).await? {
+            return Err(Ended::Following);
+        }
+        let mut tail = self.ledger.tail();
+        let mut next = self.start(&mut connection).await?;
+        loop {
+            self.progress.set(self.name, Standing::Leading { next });
+            tail.mark_unchanged();
+            match self.pages.get(next).await {
+                Ok(page) => {
+                    self.pages.read_ahead(&page);
+                    next = match batch::apply(&mut connection, self.name, session::begin_batch(self.name), &page).await
+                    {
+                        Ok(next) => next,
+                        Err(BatchError::Moved) => self.start(&mut connection).await?,
+                        Err(BatchError::Fault(fault)) => return Err(Ended::Fault(fault)),
+                        Err(BatchError::Database(error)) => return Err(Ended::Database(error)),
+                    };
+                }
+                Err(NoPage::End) => tokio::select! {
+                    grown = tail.changed() => if grown.is_err() { return Err(Ended::Stop) },
+                    _ = self.stop.wait_for(|stop| *stop) => return Err(Ended::Stop),
+                },
+                Err(NoPage::Read(error)) => return Err(Ended::Ledger(error)),
+            }
+            if *self.stop.borrow() {
+                return Err(Ended::Stop);
+            }
+        }
+    }
+
+    /// Where to go on; rebuilds first when the tables are of an earlier version.
+    async fn start(&self, connection: &mut PgConnection) -> Result<u64, Ended> {
+        let found = tables::checkpoint(connection, self.name.schema()).await?;
+        let version = found.map_or(0, |checkpoint| checkpoint.version);
+        if version > self.name.version() {
+            return Err(Ended::Newer(version));
+        }
+        if let Some(found) = found.filter(|checkpoint| checkpoint.version == self.name.version()) {
+            return Ok(found.next);
+        }
+        tracing::info!(
+            projection = self.name.as_str(),
+            from = version,
+            to = self.name.version(),
+            "rebuilding the view"
+        );
+        let rebuilt = rebuild::rebuild(&self.ledger, &self.pool, &[self.name], |_| {}).await;
+        rebuilt.map_err(Ended::Rebuild)?;
+        let found = tables::checkpoint(connection, self.name.schema()).await?;
+        Ok(found.map_or(0, |checkpoint| checkpoint.next))
+    }
+}
+
+/// A server's message may quote a value; its code and the table's name do not.
+fn redacted(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(database) => format!(
+            "database error {} on {}",
+            database.code().unwrap_or_default(),
+            database.table().unwrap_or("an unnamed table")
+        ),
+        None => error.to_string(),
+    }
+}
