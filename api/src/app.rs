@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::incident::RequestLog;
 use ledger::Ledger;
+use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Parts {
     pub db: PgPool,
     /// The ledger.
     pub ledger: Ledger,
+    /// Reads of the views.
+    pub views: Views,
     /// The record of requests.
     pub requests: RequestLog,
 }

@@ -7,6 +7,7 @@ use crate::incident::RequestLog;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
+use projections::Runner;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub struct Running {
     /// What handlers share.
     pub app: App,
     database: Database,
+    runner: Runner,
     record: JoinHandle<()>,
 }
 
@@ -53,14 +55,17 @@ impl Running {
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
-        let app = App::new(Parts { config, clock, db, ledger, requests });
-        Ok(Self { app, database, record })
+        let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
+        let views = runner.views();
+        let app = App::new(Parts { config, clock, db, ledger, views, requests });
+        Ok(Self { app, database, runner, record })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, record } = self;
+        let Self { app, database, runner, record } = self;
         app.ledger.close().await;
+        runner.stop().await;
         let db = app.db.clone();
         drop(app);
         // It ends once the last sender is gone; a request that was given up may still hold one.
