@@ -7,15 +7,19 @@ layout-accessibility = Accessibility
 layout-legal = Legal notice
 layout-demo = Demo.
 layout-demo-text = People and schools are fictional; no message is really sent.
+layout-demo-link = See the messages and the sample people
 
 home-title = Your school account
 home-lead = One account to follow the schooling of all your children, whichever schools they attend.
-home-sign-in = Sign in
-home-sign-in-text = I have a login and a password.
-home-activate = Activate my account
-home-activate-text = I am a parent or legal guardian and this is my first visit.
-home-reset = Forgotten login or password
-home-reset-text = I get them back with my mobile phone.
+home-sign-in = I have an account
+home-sign-in-text = I sign in with my login and my password.
+home-sign-in-action = Sign in
+home-activate = This is my first visit
+home-activate-text = I am a parent or legal guardian: I activate my account with my mobile phone.
+home-activate-action = Activate my account
+home-reset = I can’t sign in any more
+home-reset-text = I get my login back and choose a new password with my mobile phone.
+home-reset-action = Get back in
 
 accessibility-title = Accessibility
 accessibility-lead = To be completed by the operator.
@@ -26,6 +30,9 @@ form-errors = { $count ->
     [one] One answer needs correcting
    *[other] { $count } answers need correcting
 }
+form-day = Day
+form-month = Month
+form-year = Year
 step = Step { $current } of { $total }
 
 error-reference = Incident reference

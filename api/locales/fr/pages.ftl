@@ -7,15 +7,19 @@ layout-accessibility = Accessibilité
 layout-legal = Mentions légales
 layout-demo = Démonstration.
 layout-demo-text = Personnes et établissements sont fictifs ; aucun message n’est réellement envoyé.
+layout-demo-link = Voir les messages et les comptes d’exemple
 
 home-title = Votre compte pour l’école
 home-lead = Un seul compte pour suivre la scolarité de tous vos enfants, quel que soit leur établissement.
-home-sign-in = Me connecter
-home-sign-in-text = J’ai déjà un identifiant et un mot de passe.
-home-activate = Activer mon compte
-home-activate-text = Je suis parent ou responsable légal et c’est ma première visite.
-home-reset = Identifiant ou mot de passe oublié
-home-reset-text = Je les retrouve avec mon téléphone portable.
+home-sign-in = J’ai déjà un compte
+home-sign-in-text = Je me connecte avec mon identifiant et mon mot de passe.
+home-sign-in-action = Me connecter
+home-activate = C’est ma première visite
+home-activate-text = Je suis parent ou responsable légal : j’active mon compte avec mon téléphone portable.
+home-activate-action = Activer mon compte
+home-reset = J’ai oublié mes accès
+home-reset-text = Je retrouve mon identifiant et je choisis un nouveau mot de passe avec mon téléphone portable.
+home-reset-action = Retrouver mes accès
 
 accessibility-title = Accessibilité
 accessibility-lead = À compléter par l’exploitant.
@@ -26,6 +30,9 @@ form-errors = { $count ->
     [one] Une réponse est à corriger
    *[other] { $count } réponses sont à corriger
 }
+form-day = Jour
+form-month = Mois
+form-year = Année
 step = Étape { $current } sur { $total }
 
 error-reference = Référence de l’incident

@@ -110,6 +110,21 @@ async fn finish(app: &App, arrival: Arrival, status: StatusCode, failure: Option
     if row.error_code.is_some() { app.requests.record(row).await } else { app.requests.note(row) }
 }
 
+/// The codes that [`failure_of`] gives to bare statuses.
+#[cfg(test)]
+pub(crate) const BARE_CODES: [&str; 10] = [
+    "not-found",
+    "method-not-allowed",
+    "too-large",
+    "too-many",
+    "bad-request",
+    "cross-origin",
+    "forbidden",
+    "unauthorized",
+    "unavailable",
+    "internal",
+];
+
 /// The failure of a response: what its handler said, or for a bare status (a rejected extractor, a fallback, a
 /// layer's refusal) the code that fits.
 fn failure_of(response: &Response) -> Option<Failure> {

@@ -19,6 +19,8 @@ mod render;
 mod tests;
 
 pub use error::AppError;
+#[cfg(test)]
+pub(crate) use middleware::BARE_CODES;
 pub use middleware::{around, last_resort};
 pub use notes::Incident;
 pub use record::{RequestLog, RequestRow, find};

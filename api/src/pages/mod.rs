@@ -29,7 +29,7 @@ mod switch;
 mod view;
 
 pub use error_page::{ErrorPage, problem};
-pub use form::FormErrors;
+pub use form::{DateInput, Fields, FormErrors};
 pub use home::home;
 pub use language::Language;
 pub use plain::{accessibility, legal};

@@ -17,6 +17,8 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<super::plain::LegalPage>(view, &mut out);
     render::<super::error_page::ErrorPage>(view, &mut out);
     render::<super::error_page::ProblemPage>(view, &mut out);
+    #[cfg(test)]
+    render::<SpecimenPage>(view, &mut out);
     out
 }
 
@@ -26,3 +28,31 @@ fn render<T: Sample>(view: &View, out: &mut Vec<(String, Result<String, askama::
         T::samples(view).iter().enumerate().map(|(number, sample)| (format!("{name} {number}"), sample.render())),
     );
 }
+
+/// Every component once.
+#[cfg(test)]
+#[derive(Template)]
+#[template(path = "pages/specimen.html")]
+struct SpecimenPage {
+    view: View,
+    errors: super::FormErrors,
+    value: &'static str,
+    date: super::DateInput,
+}
+
+#[cfg(test)]
+impl Sample for SpecimenPage {
+    fn samples(view: &View) -> Vec<Self> {
+        let date = || super::DateInput { day: "3".into(), month: "9".into(), year: "2012".into() };
+        let mut errors = super::FormErrors::new();
+        errors.add("surname", "Indiquez le nom");
+        errors.add("birth", "Cette date n’est pas celle que l’école connaît");
+        vec![
+            Self { view: view.clone(), errors: super::FormErrors::new(), value: "", date: date() },
+            Self { view: view.clone(), errors, value: "<Fictif & \"fils\">", date: date() },
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;
