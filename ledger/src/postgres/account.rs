@@ -40,10 +40,9 @@ impl Account {
             Err(source) => return Err(source).on("look at", cluster),
         };
         match owner {
-            Some(owner) if !me.is_root() && owner != me => Err(EmbeddedError::ForeignCluster {
-                dir: cluster.to_owned(),
-                owner: name_of(owner),
-            }),
+            Some(owner) if !me.is_root() && owner != me => {
+                Err(EmbeddedError::ForeignCluster { dir: cluster.to_owned(), owner: name_of(owner) })
+            }
             // Under root, a cluster keeps the account it was made with.
             Some(owner) if me.is_root() && !owner.is_root() => Self::of(owner, true),
             _ if me.is_root() => Self::unprivileged(),
@@ -57,15 +56,11 @@ impl Account {
             Some(name) => vec![name],
             None => FITTING.to_vec(),
         };
-        let found = names
-            .iter()
-            .filter_map(|name| User::from_name(name).ok().flatten())
-            .find(|user| !user.uid.is_root());
+        let found =
+            names.iter().filter_map(|name| User::from_name(name).ok().flatten()).find(|user| !user.uid.is_root());
         match found {
             Some(user) => Ok(Self::from_user(user, true)),
-            None => Err(EmbeddedError::NoAccount {
-                looked_for: names.join(", "),
-            }),
+            None => Err(EmbeddedError::NoAccount { looked_for: names.join(", ") }),
         }
     }
 
@@ -77,12 +72,7 @@ impl Account {
     }
 
     fn from_user(user: User, change: bool) -> Self {
-        Self {
-            name: user.name,
-            uid: user.uid,
-            gid: user.gid,
-            change,
-        }
+        Self { name: user.name, uid: user.uid, gid: user.gid, change }
     }
 
     /// Makes `command` run as this account. The environment is emptied but for what
@@ -111,8 +101,7 @@ impl Account {
     pub(super) fn own(&self, dir: &Path) -> Result<(), EmbeddedError> {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).on("protect", dir)?;
         if self.change {
-            std::os::unix::fs::lchown(dir, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
-                .on("give away", dir)?;
+            std::os::unix::fs::lchown(dir, Some(self.uid.as_raw()), Some(self.gid.as_raw())).on("give away", dir)?;
         }
         Ok(())
     }
@@ -132,10 +121,7 @@ impl Account {
         match probe.output() {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                Err(EmbeddedError::Unreachable {
-                    account: self.name.clone(),
-                    obstacle: self.obstacle(dir, program),
-                })
+                Err(EmbeddedError::Unreachable { account: self.name.clone(), obstacle: self.obstacle(dir, program) })
             }
             Err(source) => Err(source).on("run", program),
         }
@@ -144,9 +130,7 @@ impl Account {
     /// The first folder on the way to `dir`, or else to `program`, that is closed to others.
     fn obstacle(&self, dir: &Path, program: &Path) -> PathBuf {
         let closed = |path: &Path| {
-            fs::metadata(path).is_ok_and(|metadata| {
-                metadata.mode() & 0o001 == 0 && !self.owns(&metadata)
-            })
+            fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o001 == 0 && !self.owns(&metadata))
         };
         let mut on_the_way: Vec<&Path> = dir.ancestors().collect();
         on_the_way.reverse();

@@ -38,38 +38,23 @@ impl Binaries {
         if !folder.join("initdb").is_file() {
             return None;
         }
-        let output = Command::new(folder.join("postgres"))
-            .arg("--version")
-            .output()
-            .ok()?;
+        let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
         let major = parse_major(&String::from_utf8_lossy(&output.stdout))?;
         Some(Self { folder, major })
     }
 }
 
-fn choose(
-    found: Vec<Binaries>,
-    searched: &str,
-    cluster: Option<(&Path, u32)>,
-) -> Result<Binaries, EmbeddedError> {
+fn choose(found: Vec<Binaries>, searched: &str, cluster: Option<(&Path, u32)>) -> Result<Binaries, EmbeddedError> {
     let Some(newest) = found.iter().map(|binaries| binaries.major).max() else {
-        return Err(EmbeddedError::NoBinaries {
-            searched: searched.to_owned(),
-        });
+        return Err(EmbeddedError::NoBinaries { searched: searched.to_owned() });
     };
     let wanted = cluster.map_or(newest, |(_, major)| major);
     let majors = found.iter().map(|binaries| binaries.major.to_string());
     let installed = majors.collect::<Vec<_>>().join(", ");
     match (found.into_iter().find(|one| one.major == wanted), cluster) {
         (Some(binaries), _) => Ok(binaries),
-        (None, Some((dir, major))) => Err(EmbeddedError::OtherMajor {
-            dir: dir.to_owned(),
-            cluster: major,
-            installed,
-        }),
-        (None, None) => Err(EmbeddedError::NoBinaries {
-            searched: searched.to_owned(),
-        }),
+        (None, Some((dir, major))) => Err(EmbeddedError::OtherMajor { dir: dir.to_owned(), cluster: major, installed }),
+        (None, None) => Err(EmbeddedError::NoBinaries { searched: searched.to_owned() }),
     }
 }
 
@@ -80,9 +65,8 @@ fn installed() -> (Vec<Binaries>, String) {
         let found = Binaries::at(Path::new(&folder));
         return (found.into_iter().filter(recent_enough).collect(), searched);
     }
-    let mut folders: Vec<PathBuf> = env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let mut folders: Vec<PathBuf> =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
     folders.retain(|folder| folder.join("postgres").is_file());
     folders.extend(from_pg_config());
     folders.extend(versioned(Path::new("/usr/lib/postgresql"), "", "bin")); // Debian, Ubuntu
@@ -149,18 +133,12 @@ mod tests {
     use super::*;
 
     fn binaries(major: u32) -> Binaries {
-        Binaries {
-            folder: format!("/somewhere/{major}/bin").into(),
-            major,
-        }
+        Binaries { folder: format!("/somewhere/{major}/bin").into(), major }
     }
 
     #[test]
     fn reads_the_major_version() {
-        assert_eq!(
-            parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("something else"), None);
     }
@@ -184,10 +162,7 @@ mod tests {
         let cluster = Path::new("/data/pg");
         let error = choose(vec![binaries(17)], "", Some((cluster, 15))).unwrap_err();
         let text = error.to_string();
-        assert!(matches!(
-            error,
-            EmbeddedError::OtherMajor { cluster: 15, .. }
-        ));
+        assert!(matches!(error, EmbeddedError::OtherMajor { cluster: 15, .. }));
         assert!(text.contains("15") && text.contains("17") && text.contains("/data/pg"));
     }
 

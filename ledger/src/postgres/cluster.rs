@@ -19,11 +19,7 @@ const IDENT_MAP: &str = "matricule";
 
 /// Makes the cluster unless it is there. It is built beside its place and renamed once whole,
 /// so that a first start killed half-way leaves nothing that looks like a cluster.
-pub(super) fn make_if_missing(
-    dir: &DataDir,
-    account: &Account,
-    binaries: &Binaries,
-) -> Result<(), EmbeddedError> {
+pub(super) fn make_if_missing(dir: &DataDir, account: &Account, binaries: &Binaries) -> Result<(), EmbeddedError> {
     let (new, cluster) = (dir.new_cluster(), dir.cluster());
     if cluster.exists() {
         return Ok(());
@@ -37,16 +33,10 @@ pub(super) fn make_if_missing(
     create_roles_and_database(&new, account, binaries)?;
     fs::rename(&new, &cluster).on("rename", &new)?;
     // The rename itself must survive a power cut before anything is acknowledged.
-    fs::File::open(dir.path())
-        .and_then(|folder| folder.sync_all())
-        .on("sync", dir.path())
+    fs::File::open(dir.path()).and_then(|folder| folder.sync_all()).on("sync", dir.path())
 }
 
-fn run_initdb(
-    new: &Path,
-    account: &Account,
-    binaries: &Binaries,
-) -> Result<(), EmbeddedError> {
+fn run_initdb(new: &Path, account: &Account, binaries: &Binaries) -> Result<(), EmbeddedError> {
     let mut initdb = Command::new(binaries.program("initdb"));
     initdb
         .arg("--pgdata")
@@ -62,11 +52,7 @@ fn run_initdb(
 /// and knows the letters. Views that need French order name a collation.
 fn locale(major: u32) -> &'static [&'static str] {
     if major >= 17 {
-        &[
-            "--locale-provider=builtin",
-            "--builtin-locale=C.UTF-8",
-            "--locale=C",
-        ]
+        &["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     } else if cfg!(target_os = "macos") {
         &["--locale=C", "--lc-ctype=UTF-8"]
     } else {
@@ -75,16 +61,9 @@ fn locale(major: u32) -> &'static [&'static str] {
 }
 
 /// In single-user mode: the superuser never needs a way in over the socket for this.
-fn create_roles_and_database(
-    new: &Path,
-    account: &Account,
-    binaries: &Binaries,
-) -> Result<(), EmbeddedError> {
+fn create_roles_and_database(new: &Path, account: &Account, binaries: &Binaries) -> Result<(), EmbeddedError> {
     let mut postgres = Command::new(binaries.program("postgres"));
-    postgres
-        .args(["--single", "-c", "exit_on_error=true", "-D"])
-        .arg(new)
-        .arg("postgres");
+    postgres.args(["--single", "-c", "exit_on_error=true", "-D"]).arg(new).arg("postgres");
     let (owner, service) = (super::OWNER, super::SERVICE);
     let statements = format!(
         "CREATE ROLE {owner} LOGIN CREATEDB\n\
@@ -123,10 +102,7 @@ fn run(
         return Ok(());
     }
     let said = [output.stderr, output.stdout].concat();
-    Err(EmbeddedError::Initialise {
-        step,
-        output: String::from_utf8_lossy(&said).trim_end().to_owned(),
-    })
+    Err(EmbeddedError::Initialise { step, output: String::from_utf8_lossy(&said).trim_end().to_owned() })
 }
 
 /// Writes the configuration, out of the cluster's account's hands. Returns the main file's path.

@@ -36,11 +36,7 @@ impl DataDir {
     /// # Errors
     /// It cannot be made, or its path cannot stand in PostgreSQL's configuration.
     pub fn create(dir: &Path) -> Result<Self, EmbeddedError> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(dir)
-            .on("create", dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).on("create", dir)?;
         Self::existing(dir)
     }
 
@@ -128,9 +124,7 @@ impl DataDir {
                 Err(_) => Err(EmbeddedError::NotACluster { dir: cluster }),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound && !cluster.exists() => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(EmbeddedError::NotACluster { dir: cluster })
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(EmbeddedError::NotACluster { dir: cluster }),
             Err(source) => Err(source).on("read", &cluster.join("PG_VERSION")),
         }
     }
@@ -142,14 +136,8 @@ impl DataDir {
         if socket.as_os_str().len() <= LONGEST_SOCKET_PATH {
             return run;
         }
-        let digest = aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA256,
-            self.0.as_os_str().as_encoded_bytes(),
-        );
-        let short: String = digest.as_ref()[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.0.as_os_str().as_encoded_bytes());
+        let short: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         PathBuf::from(format!("/tmp/matricule-{short}"))
     }
 
@@ -158,17 +146,11 @@ impl DataDir {
         let dir = self.socket_dir();
         match account.make_private_dir(&dir) {
             Ok(()) => Ok(dir),
-            Err(EmbeddedError::Io { source, .. })
-                if source.kind() == io::ErrorKind::AlreadyExists =>
-            {
+            Err(EmbeddedError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
                 // Under /tmp anybody could have made it first.
                 let metadata = fs::symlink_metadata(&dir).on("look at", &dir)?;
                 let private = metadata.is_dir() && metadata.mode() & 0o077 == 0;
-                if private && account.owns(&metadata) {
-                    Ok(dir)
-                } else {
-                    Err(EmbeddedError::SocketDirTaken { dir })
-                }
+                if private && account.owns(&metadata) { Ok(dir) } else { Err(EmbeddedError::SocketDirTaken { dir }) }
             }
             Err(other) => Err(other),
         }
@@ -194,10 +176,7 @@ mod tests {
     #[test]
     fn the_socket_path_fits_to_the_byte() {
         let name = format!("/run/.s.PGSQL.{PORT}").len();
-        let fits = DataDir(PathBuf::from(format!(
-            "/{}",
-            "x".repeat(LONGEST_SOCKET_PATH - name - 1)
-        )));
+        let fits = DataDir(PathBuf::from(format!("/{}", "x".repeat(LONGEST_SOCKET_PATH - name - 1))));
         assert!(fits.socket_dir().ends_with("run"));
         let one_more = DataDir(PathBuf::from(format!("{}x", fits.path().display())));
         assert!(one_more.socket_dir().starts_with("/tmp"));

@@ -127,9 +127,7 @@ impl Database {
     /// # Errors
     /// There is no database in `dir`, or see [`OpenError`].
     pub async fn attach(dir: &Path) -> Result<Self, OpenError> {
-        let nothing = || OpenError::NoDatabase {
-            dir: dir.to_owned(),
-        };
+        let nothing = || OpenError::NoDatabase { dir: dir.to_owned() };
         let data = DataDir::existing(dir).map_err(|_| nothing())?;
         let began = Instant::now();
         loop {
@@ -189,9 +187,7 @@ impl Database {
     /// Checks that the server answers and is recent enough, and that the service's role is there.
     async fn prepare(&self) -> Result<(), OpenError> {
         let mut connection = self.owner.connect().await.map_err(OpenError::Unreachable)?;
-        let version: String = sqlx::query_scalar("SHOW server_version_num")
-            .fetch_one(&mut connection)
-            .await?;
+        let version: String = sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut connection).await?;
         let found = version.parse::<i32>().unwrap_or_default() / 10_000;
         if found.unsigned_abs() < binaries::OLDEST_MAJOR {
             return Err(OpenError::TooOld { found });
@@ -203,18 +199,13 @@ impl Database {
 
     async fn prepare_service_role(&self, connection: &mut PgConnection) -> Result<(), OpenError> {
         let exists = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
-        let exists: bool = sqlx::query_scalar(exists)
-            .bind(SERVICE)
-            .fetch_one(&mut *connection)
-            .await?;
+        let exists: bool = sqlx::query_scalar(exists).bind(SERVICE).fetch_one(&mut *connection).await?;
         let refused = |error: sqlx::Error| OpenError::ServiceRole {
             login: self.service.get_username().to_owned(),
             reason: error.to_string(),
         };
         if !exists {
-            let created = connection
-                .execute(format!("CREATE ROLE {SERVICE} NOLOGIN").as_str())
-                .await;
+            let created = connection.execute(format!("CREATE ROLE {SERVICE} NOLOGIN").as_str()).await;
             match created {
                 Err(error) if !was_created_by_another(&error) => return Err(refused(error)),
                 _ => {}
@@ -229,10 +220,7 @@ impl Database {
             .await?;
         if !member {
             let login = login.replace('"', "\"\"");
-            connection
-                .execute(format!("GRANT {SERVICE} TO \"{login}\"").as_str())
-                .await
-                .map_err(refused)?;
+            connection.execute(format!("GRANT {SERVICE} TO \"{login}\"").as_str()).await.map_err(refused)?;
         }
         Ok(())
     }
@@ -262,9 +250,7 @@ impl Database {
             // A round trip before each use would cost a busy service more than it saves.
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    Ok(meta.idle_for < FRESH || connection.ping().await.is_ok())
-                })
+                Box::pin(async move { Ok(meta.idle_for < FRESH || connection.ping().await.is_ok()) })
             })
             .connect_with(self.options(role).clone())
             .await
@@ -293,11 +279,7 @@ impl Database {
     ///
     /// # Errors
     /// As for [`Self::create`]; or somebody is connected to the template.
-    pub async fn create_from_template(
-        &self,
-        template: &str,
-        name: &str,
-    ) -> Result<Self, OpenError> {
+    pub async fn create_from_template(&self, template: &str, name: &str) -> Result<Self, OpenError> {
         let (template, name) = (fit_name(template)?, fit_name(name)?);
         // Copying files takes two checkpoints, twenty times as long.
         let statement = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log");
@@ -311,8 +293,7 @@ impl Database {
     /// It is this one or not the login's.
     pub async fn drop_database(&self, name: &str) -> Result<(), OpenError> {
         let name = fit_name(name)?;
-        self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-            .await
+        self.run(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
     }
 
     async fn run(&self, statement: &str) -> Result<(), OpenError> {

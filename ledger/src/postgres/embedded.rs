@@ -78,12 +78,7 @@ impl EmbeddedPostgres {
             })
             .on("watch over", dir.path())?;
         // From here on, dropping `this` ends the thread and the server.
-        let this = Self {
-            dir,
-            shared,
-            supervisor: Some(supervisor),
-            _lock: lock,
-        };
+        let this = Self { dir, shared, supervisor: Some(supervisor), _lock: lock };
         match started.recv() {
             Ok(result) => result.map(|()| this),
             Err(_) => Err(EmbeddedError::Start {
@@ -151,8 +146,7 @@ fn supervise(
     report: &mpsc::SyncSender<Result<(), EmbeddedError>>,
 ) {
     let stopping = || shared.stopping.load(Ordering::Acquire);
-    let started = prepare(dir, account, binaries, durability)
-        .and_then(|plan| Ok((plan.launch(&stopping)?, plan)));
+    let started = prepare(dir, account, binaries, durability).and_then(|plan| Ok((plan.launch(&stopping)?, plan)));
     let (mut postmaster, plan) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -181,21 +175,11 @@ fn supervise(
     }
 }
 
-fn prepare(
-    dir: DataDir,
-    account: Account,
-    binaries: Binaries,
-    durability: Durability,
-) -> Result<Plan, EmbeddedError> {
+fn prepare(dir: DataDir, account: Account, binaries: Binaries, durability: Durability) -> Result<Plan, EmbeddedError> {
     cluster::make_if_missing(&dir, &account, &binaries)?;
     let socket_dir: PathBuf = dir.make_socket_dir(&account)?;
     let config_file = cluster::configure(&dir, &account, &socket_dir, durability)?;
-    Ok(Plan {
-        dir,
-        account,
-        binaries,
-        config_file,
-    })
+    Ok(Plan { dir, account, binaries, config_file })
 }
 
 /// Starts the server again, for as long as it takes; `None` once stopping.

@@ -34,7 +34,9 @@ pub enum EmbeddedError {
         installed: String,
     },
     /// The directory exists but is not a cluster.
-    #[error("{dir} exists but holds no PostgreSQL data (no readable PG_VERSION): move it away or choose another data directory")]
+    #[error(
+        "{dir} exists but holds no PostgreSQL data (no readable PG_VERSION): move it away or choose another data directory"
+    )]
     NotACluster {
         /// The directory.
         dir: PathBuf,
@@ -59,7 +61,9 @@ pub enum EmbeddedError {
         uid: u32,
     },
     /// The cluster belongs to somebody else.
-    #[error("{dir} belongs to the user {owner}: run this program as {owner} or as root, or choose another data directory")]
+    #[error(
+        "{dir} belongs to the user {owner}: run this program as {owner} or as root, or choose another data directory"
+    )]
     ForeignCluster {
         /// The cluster's directory.
         dir: PathBuf,
@@ -141,10 +145,6 @@ pub(super) trait OnPath<T> {
 
 impl<T, E: Into<io::Error>> OnPath<T> for Result<T, E> {
     fn on(self, action: &'static str, path: &Path) -> Result<T, EmbeddedError> {
-        self.map_err(|source| EmbeddedError::Io {
-            action,
-            path: path.to_owned(),
-            source: source.into(),
-        })
+        self.map_err(|source| EmbeddedError::Io { action, path: path.to_owned(), source: source.into() })
     }
 }

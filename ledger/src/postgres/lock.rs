@@ -17,22 +17,16 @@ impl DirLock {
     /// Takes the lock, or says at once who has it.
     pub(super) fn take(dir: &DataDir) -> Result<Self, EmbeddedError> {
         let path = dir.lock();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .on("open", &path)?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).on("open", &path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 sign(&mut file).on("write", &path)?;
                 Ok(Self(file))
             }
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => Err(EmbeddedError::InUse {
-                dir: dir.path().to_owned(),
-                holder: holder(&mut file),
-            }),
+            Err(error) if error == rustix::io::Errno::WOULDBLOCK => {
+                Err(EmbeddedError::InUse { dir: dir.path().to_owned(), holder: holder(&mut file) })
+            }
             Err(error) => Err(error).on("lock", &path),
         }
     }

@@ -50,10 +50,7 @@ impl Plan {
     /// Starts the server and waits until it takes connections, or until `given_up` says so.
     ///
     /// The calling thread must outlive the server: the kernel stops the server with it.
-    pub(super) fn launch(
-        &self,
-        given_up: &dyn Fn() -> bool,
-    ) -> Result<Postmaster, EmbeddedError> {
+    pub(super) fn launch(&self, given_up: &dyn Fn() -> bool) -> Result<Postmaster, EmbeddedError> {
         let began = Instant::now();
         loop {
             clear_the_way(&self.dir)?;
@@ -67,11 +64,7 @@ impl Plan {
             // After kill -9 the server's other processes notice its end a moment later.
             let lingering = tail.contains("is still in use");
             if !lingering || began.elapsed() > LONGEST_LINGER || given_up() {
-                return Err(EmbeddedError::Start {
-                    reason,
-                    log: self.dir.log(),
-                    tail,
-                });
+                return Err(EmbeddedError::Start { reason, log: self.dir.log(), tail });
             }
             std::thread::sleep(LOOK * 5);
         }
@@ -121,10 +114,7 @@ impl Postmaster {
 
     /// Stops the server in order, without waiting for its clients.
     pub(super) fn stop(mut self) {
-        let steps = [
-            (Signal::INT, LONGEST_FAST_STOP),
-            (Signal::QUIT, LONGEST_IMMEDIATE_STOP),
-        ];
+        let steps = [(Signal::INT, LONGEST_FAST_STOP), (Signal::QUIT, LONGEST_IMMEDIATE_STOP)];
         for (signal, patience) in steps {
             // The child is not waited for yet, so its id is still its own.
             let _ = process::signal(Pid::from_child(&self.child), signal);
@@ -148,11 +138,7 @@ impl Postmaster {
         false
     }
 
-    fn wait_until_ready(
-        &mut self,
-        dir: &DataDir,
-        given_up: &dyn Fn() -> bool,
-    ) -> Result<(), String> {
+    fn wait_until_ready(&mut self, dir: &DataDir, given_up: &dyn Fn() -> bool) -> Result<(), String> {
         let began = Instant::now();
         loop {
             if let Some(status) = self.ended() {
@@ -236,10 +222,7 @@ fn remove_if_there(path: &Path) -> Result<(), EmbeddedError> {
 fn end_left_over(pid: Pid, cluster: &Path) -> Result<(), EmbeddedError> {
     let raw = pid.as_raw_nonzero().get();
     tracing::warn!(pid = raw, "stopping a PostgreSQL left over from an earlier run");
-    let steps = [
-        (Signal::INT, LONGEST_FAST_STOP),
-        (Signal::QUIT, LONGEST_IMMEDIATE_STOP),
-    ];
+    let steps = [(Signal::INT, LONGEST_FAST_STOP), (Signal::QUIT, LONGEST_IMMEDIATE_STOP)];
     for (signal, patience) in steps {
         if process::signal(pid, signal).is_err() {
             break;
@@ -271,12 +254,7 @@ fn disown(path: &Path) -> Result<(), EmbeddedError> {
 }
 
 fn open_log(path: &Path) -> Result<File, EmbeddedError> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .on("open", path)
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).on("open", path)
 }
 
 /// Renames a large log. Returns where this run's part of the log begins, in bytes.

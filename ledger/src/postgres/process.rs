@@ -135,10 +135,7 @@ mod tests {
     use super::*;
 
     fn sleeper(marker: &str) -> Child {
-        Command::new("/bin/sh")
-            .args(["-c", "exec sleep 600", marker])
-            .spawn()
-            .unwrap()
+        Command::new("/bin/sh").args(["-c", "exec sleep 600", marker]).spawn().unwrap()
     }
 
     fn pid(child: &Child) -> Pid {

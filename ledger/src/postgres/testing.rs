@@ -79,10 +79,7 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
             .expect("a runtime for the shared test server");
         let database = runtime.block_on(start(&dir));
         let (done, finished) = channel::<String>();
-        let shared = Shared {
-            database: database.clone(),
-            done,
-        };
+        let shared = Shared { database: database.clone(), done };
         if report.send(shared).is_err() {
             return;
         }
@@ -95,15 +92,12 @@ static SHARED: LazyLock<Shared> = LazyLock::new(|| {
         .name("test databases".to_owned())
         .spawn(janitor)
         .expect("a thread for the shared test server");
-    started
-        .recv()
-        .expect("the shared test server starts (its thread has said why not)")
+    started.recv().expect("the shared test server starts (its thread has said why not)")
 });
 
 async fn start(dir: &Path) -> Database {
-    let database = Database::embedded(dir.to_owned(), Durability::ProcessCrashes)
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let database =
+        Database::embedded(dir.to_owned(), Durability::ProcessCrashes).await.unwrap_or_else(|error| panic!("{error}"));
     let template = database.create(TEMPLATE).await;
     let template = template.expect("the template is created");
     let pool = template.pool(Role::Owner, 1).await;
@@ -176,9 +170,8 @@ fn sweep() {
         let Some(owner) = owner else { continue };
         let gone = rustix::process::test_kill_process(owner) == Err(rustix::io::Errno::SRCH);
         // The server of a killed process may still be shutting down; it is left to the next sweep.
-        let idle = DataDir::existing(&entry.path()).is_ok_and(|dir| {
-            DirLock::is_held(&dir).is_ok_and(|held| !held) && !postmaster::is_running(&dir)
-        });
+        let idle = DataDir::existing(&entry.path())
+            .is_ok_and(|dir| DirLock::is_held(&dir).is_ok_and(|held| !held) && !postmaster::is_running(&dir));
         if gone && idle {
             remove(&entry.path());
         }

@@ -38,10 +38,7 @@ impl Helper {
             .spawn()
             .unwrap();
         let stdout = child.stdout.take().unwrap();
-        Self {
-            child,
-            lines: BufReader::new(stdout).lines(),
-        }
+        Self { child, lines: BufReader::new(stdout).lines() }
     }
 
     /// What the child reports next.
@@ -100,10 +97,7 @@ async fn the_task() {
         "serve and stop" => {
             let database = Database::open(Source::Embedded(dir)).await.unwrap();
             let pool = database.pool(Role::Service, 2).await.unwrap();
-            let user: String = sqlx::query_scalar("SELECT current_user")
-                .fetch_one(&pool)
-                .await
-                .unwrap();
+            let user: String = sqlx::query_scalar("SELECT current_user").fetch_one(&pool).await.unwrap();
             pool.close().await;
             database.close().await;
             tell(user);

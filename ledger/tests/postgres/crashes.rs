@@ -23,9 +23,7 @@ async fn a_killed_server_comes_back_and_the_pools_with_it() {
         let killed = server.server_pid().unwrap();
         remember(server, killed).await;
         kill_hard(killed);
-        eventually("a new server", || {
-            server.server_pid().is_some_and(|pid| pid != killed)
-        });
+        eventually("a new server", || server.server_pid().is_some_and(|pid| pid != killed));
         // Each connection of before may fail once, however fresh it seems.
         let mut answer = ask().await;
         for _ in 0..4 {
@@ -140,9 +138,7 @@ async fn a_left_over_server_is_stopped_and_replaced() {
         .spawn()
         .unwrap();
     let pid_file = cluster.join("postmaster.pid");
-    eventually("the orphan is ready", || {
-        std::fs::read_to_string(&pid_file).is_ok_and(|text| text.contains("ready"))
-    });
+    eventually("the orphan is ready", || std::fs::read_to_string(&pid_file).is_ok_and(|text| text.contains("ready")));
     // Not waited for yet, so it stays a zombie once stopped: the other trap.
     let server = EmbeddedPostgres::start(dir.path()).unwrap();
     remember(&server, 1).await;

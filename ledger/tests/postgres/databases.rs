@@ -20,20 +20,14 @@ fn url(database: &Database, user: &str, name: &str) -> String {
 
 async fn who(database: &Database, role: Role) -> String {
     let mut connection = database.options(role).connect().await.unwrap();
-    sqlx::query_scalar("SELECT current_user || ' in ' || current_database()")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar("SELECT current_user || ' in ' || current_database()").fetch_one(&mut connection).await.unwrap()
 }
 
 #[tokio::test]
 async fn each_source_leads_to_the_same_roles() {
     let dir = TempDataDir::new();
     let first = embedded(&dir).await;
-    let one_url = Source::Url {
-        service: url(&first, "matricule_owner", "matricule"),
-        owner: None,
-    };
+    let one_url = Source::Url { service: url(&first, "matricule_owner", "matricule"), owner: None };
     let two_urls = Source::Url {
         service: url(&first, "matricule_service", "matricule"),
         owner: Some(url(&first, "matricule_owner", "matricule")),
@@ -61,12 +55,7 @@ async fn a_missing_service_role_is_explained_or_created_by_racing_openers() {
     let mut owner = first.options(Role::Owner).connect().await.unwrap();
     assert!(owner.execute(rename).await.is_err(), "the owner is no administrator");
 
-    let Ok(mut admin) = as_superuser
-        .parse::<sqlx::postgres::PgConnectOptions>()
-        .unwrap()
-        .connect()
-        .await
-    else {
+    let Ok(mut admin) = as_superuser.parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await else {
         return; // root: the cluster belongs to another account
     };
     admin.execute(rename).await.unwrap();
@@ -75,10 +64,7 @@ async fn a_missing_service_role_is_explained_or_created_by_racing_openers() {
     assert!(error.contains("CREATE ROLE matricule_service"), "{error}");
 
     admin.execute("ALTER ROLE matricule_owner CREATEROLE").await.unwrap();
-    let source = Source::Url {
-        service: url(&first, "matricule_owner", "matricule"),
-        owner: None,
-    };
+    let source = Source::Url { service: url(&first, "matricule_owner", "matricule"), owner: None };
     let racing = (0..8).map(|_| Database::open(source.clone()));
     for opened in futures::future::join_all(racing).await {
         let database = opened.unwrap();
@@ -89,18 +75,12 @@ async fn a_missing_service_role_is_explained_or_created_by_racing_openers() {
 #[tokio::test]
 async fn what_is_wrong_with_a_url_is_said_without_its_password() {
     for bad in ["not a url", "mysql://user:s3cret@localhost/x"] {
-        let source = Source::Url {
-            service: bad.to_owned(),
-            owner: None,
-        };
+        let source = Source::Url { service: bad.to_owned(), owner: None };
         assert!(!format!("{source:?}").contains("s3cret"));
         let error = Database::open(source).await.unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"));
     }
-    let source = Source::Url {
-        service: "postgres://user:s3cret@%2Fno%2Fsuch%2Ffolder/x".to_owned(),
-        owner: None,
-    };
+    let source = Source::Url { service: "postgres://user:s3cret@%2Fno%2Fsuch%2Ffolder/x".to_owned(), owner: None };
     let error = Database::open(source).await.unwrap_err();
     assert!(matches!(error, OpenError::Unreachable(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"));
@@ -144,10 +124,7 @@ async fn attaching_waits_for_a_server_that_is_starting() {
 #[tokio::test]
 async fn the_migrations_apply_once_whoever_comes_first() {
     let database = fresh_database().await;
-    let (one, other) = (
-        database.pool(Role::Owner, 1).await.unwrap(),
-        database.pool(Role::Owner, 1).await.unwrap(),
-    );
+    let (one, other) = (database.pool(Role::Owner, 1).await.unwrap(), database.pool(Role::Owner, 1).await.unwrap());
     let (first, second) = tokio::join!(migrate(&one), migrate(&other));
     first.unwrap();
     second.unwrap();

@@ -60,15 +60,9 @@ async fn an_account_that_cannot_enter_is_told_which_folder_stops_it() {
     assert!(matches!(error, EmbeddedError::Unreachable { .. }), "{text}");
     assert!(text.contains(&format!("enter {}.", home.display())), "{text}");
 
-    assert_eq!(
-        DataDir::default_under(&home).unwrap(),
-        std::path::Path::new("/var/lib/matricule")
-    );
+    assert_eq!(DataDir::default_under(&home).unwrap(), std::path::Path::new("/var/lib/matricule"));
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o711)).unwrap();
-    assert_eq!(
-        DataDir::default_under(&home).unwrap(),
-        home.join("matricule-data")
-    );
+    assert_eq!(DataDir::default_under(&home).unwrap(), home.join("matricule-data"));
     EmbeddedPostgres::start(&inside).unwrap();
 }
 

@@ -42,10 +42,7 @@ async fn is_durable_private_and_never_root() {
     ] {
         assert_eq!(show(&mut owner, setting).await, value, "{setting}");
     }
-    let ctype: String = sqlx::query_scalar("SELECT upper('é')")
-        .fetch_one(&mut owner)
-        .await
-        .unwrap();
+    let ctype: String = sqlx::query_scalar("SELECT upper('é')").fetch_one(&mut owner).await.unwrap();
     assert_eq!(ctype, "É");
     let cluster = dir.path().join("pg").metadata().unwrap();
     assert_ne!(cluster.uid(), 0);

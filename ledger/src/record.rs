@@ -1,0 +1,213 @@
+//! One recorded event: from its row to its typed form.
+
+use crate::Upcasters;
+use crate::error::ReadError;
+use crate::leaf::Hash;
+use crate::seal::{Cipher, Known, Place, SealError, Sealed, open_segment, parse};
+use chrono::{DateTime, Utc};
+use domain::context::{Actor, Reason};
+use domain::ids::{CommandId, SubjectId};
+use domain::personal::Sealable;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// What a reader of many streams decodes into: [`domain::Event`], or a program's own union of events.
+pub trait AnyEvent: Sealable + Send + Sized + 'static {
+    /// Decodes a payload by the type of its stream; personal fields are put back afterwards.
+    ///
+    /// # Errors
+    /// When the stream type or the payload is unknown.
+    fn decode(stream_type: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl AnyEvent for domain::Event {
+    fn decode(stream_type: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Self::decode(stream_type, payload).map_err(Into::into)
+    }
+}
+
+/// An event as recorded, with its personal data in clear where their keys still exist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedEvent<E = domain::Event> {
+    /// Place in the ledger, from 0: gapless, in commit order; also its leaf's index.
+    pub position: u64,
+    /// Kind of aggregate.
+    pub stream_type: String,
+    /// Which one.
+    pub stream_id: String,
+    /// Place in its stream, from 1.
+    pub sequence: u64,
+    /// When it was recorded; never earlier than the event before it.
+    pub recorded_at: DateTime<Utc>,
+    /// From when on it holds.
+    pub effective_at: DateTime<Utc>,
+    /// Who acted.
+    pub actor: Actor,
+    /// For whom.
+    pub on_behalf_of: Option<Actor>,
+    /// Why.
+    pub reason: Reason,
+    /// The command that caused it; events of one command share it.
+    pub command: CommandId,
+    /// Incident reference of the request.
+    pub reference: Option<String>,
+    /// Its leaf in the Merkle tree.
+    pub leaf: Hash,
+    /// What happened.
+    pub event: E,
+}
+
+/// A row of `ledger.event`, borrowed from wherever it was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Raw<'a> {
+    pub position: u64,
+    pub stream_type: &'a str,
+    pub stream_id: &'a str,
+    pub sequence: u64,
+    pub event_type: &'a str,
+    pub event_version: u16,
+    pub payload: &'a [u8],
+    pub segments: &'a [u8],
+    /// Microseconds since the Unix epoch.
+    pub recorded_at: i64,
+    /// Microseconds since the Unix epoch.
+    pub effective_at: i64,
+    pub actor: &'a str,
+    pub on_behalf_of: Option<&'a str>,
+    pub reason: &'a str,
+    pub command: Uuid,
+    pub reference: Option<&'a str>,
+    pub leaf: Hash,
+}
+
+/// The keys for a set of events, ready for use.
+pub(crate) struct Ciphers(HashMap<SubjectId, Option<Cipher>>);
+
+impl Ciphers {
+    pub(crate) fn new(known: &HashMap<SubjectId, Known>) -> Self {
+        Self(known.iter().map(|(subject, known)| (*subject, known.cipher())).collect())
+    }
+}
+
+/// Who has a segment in this frame.
+pub(crate) fn subjects(position: u64, frame: &[u8]) -> Result<Vec<SubjectId>, ReadError> {
+    let sealed = parse(frame).map_err(|error| broken(position, &error))?;
+    Ok(sealed.into_iter().map(|sealed| sealed.subject).collect())
+}
+
+/// Puts an event's personal fields back.
+pub(crate) fn reveal(
+    event: &mut impl Sealable,
+    place: Place<'_>,
+    frame: &[u8],
+    ciphers: &Ciphers,
+) -> Result<(), String> {
+    if frame.is_empty() && event.segments().is_empty() {
+        return Ok(());
+    }
+    let sealed = parse(frame).map_err(|error| error.to_string())?;
+    let fields = event.segments();
+    if sealed.len() != fields.len() {
+        return Err(format!("{} sealed segments for {} personal fields", sealed.len(), fields.len()));
+    }
+    for (index, (field, sealed)) in fields.into_iter().zip(&sealed).enumerate() {
+        if field.subject() != sealed.subject {
+            return Err(format!("segment {index} is of another subject than its field"));
+        }
+        match cipher(sealed, ciphers)? {
+            None => field.erase(),
+            Some(cipher) => {
+                let opened = open_segment(place, index as u16, sealed, cipher).map_err(|error| error.to_string())?;
+                // serde's message may quote the value.
+                field.reveal(opened.plaintext()).map_err(|_| format!("segment {index} is not of its field's type"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cipher<'c>(sealed: &Sealed<'_>, ciphers: &'c Ciphers) -> Result<Option<&'c Cipher>, String> {
+    match ciphers.0.get(&sealed.subject) {
+        Some(cipher) => Ok(cipher.as_ref()),
+        None => Err(SealError::NoKey(sealed.subject).to_string()),
+    }
+}
+
+impl Raw<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place {
+            stream_type: self.stream_type,
+            stream_id: self.stream_id,
+            sequence: self.sequence,
+            event_type: self.event_type,
+        }
+    }
+
+    /// The payload as the current version would have written it.
+    fn current<E>(&self, upcasters: &Upcasters, decode: impl FnOnce(&[u8]) -> Result<E, String>) -> Result<E, String> {
+        if !upcasters.wants(self.stream_type, self.event_type, self.event_version) {
+            return decode(self.payload);
+        }
+        let old = serde_json::from_slice(self.payload).map_err(|error| error.to_string())?;
+        let new = upcasters.apply(self.stream_type, self.event_type, self.event_version, old);
+        decode(new.to_string().as_bytes())
+    }
+
+    /// The typed event, of whichever aggregate.
+    pub(crate) fn decode<E: AnyEvent>(
+        &self,
+        upcasters: &Upcasters,
+        ciphers: &Ciphers,
+    ) -> Result<RecordedEvent<E>, ReadError> {
+        let event =
+            self.current(upcasters, |payload| E::decode(self.stream_type, payload).map_err(|error| error.to_string()));
+        self.complete(event, ciphers)
+    }
+
+    /// The typed event of an aggregate known beforehand.
+    pub(crate) fn decode_of<E: serde::de::DeserializeOwned + Sealable>(
+        &self,
+        upcasters: &Upcasters,
+        ciphers: &Ciphers,
+    ) -> Result<RecordedEvent<E>, ReadError> {
+        let event =
+            self.current(upcasters, |payload| serde_json::from_slice(payload).map_err(|error| error.to_string()));
+        self.complete(event, ciphers)
+    }
+
+    fn complete<E: Sealable>(
+        &self,
+        event: Result<E, String>,
+        ciphers: &Ciphers,
+    ) -> Result<RecordedEvent<E>, ReadError> {
+        let recorded = || -> Result<RecordedEvent<E>, String> {
+            let mut event = event?;
+            reveal(&mut event, self.place(), self.segments, ciphers)?;
+            let actor = |text: &str| text.parse::<Actor>().map_err(|error| error.to_string());
+            Ok(RecordedEvent {
+                position: self.position,
+                stream_type: self.stream_type.to_owned(),
+                stream_id: self.stream_id.to_owned(),
+                sequence: self.sequence,
+                recorded_at: time(self.recorded_at)?,
+                effective_at: time(self.effective_at)?,
+                actor: actor(self.actor)?,
+                on_behalf_of: self.on_behalf_of.map(actor).transpose()?,
+                reason: self.reason.parse::<Reason>().map_err(|error| error.to_string())?,
+                command: CommandId(self.command),
+                reference: self.reference.map(str::to_owned),
+                leaf: self.leaf,
+                event,
+            })
+        };
+        recorded().map_err(|reason| ReadError::Event { position: self.position, reason })
+    }
+}
+
+fn time(micros: i64) -> Result<DateTime<Utc>, String> {
+    DateTime::from_timestamp_micros(micros).ok_or_else(|| format!("{micros} µs is no time"))
+}
+
+pub(crate) fn broken(position: u64, reason: &impl ToString) -> ReadError {
+    ReadError::Event { position, reason: reason.to_string() }
+}

@@ -1,0 +1,194 @@
+//! The subjects' keys: random, one per person, stored wrapped by the master key in a schema of their own.
+
+use super::{Cipher, KEY_LEN, MasterKeys, SealError, random};
+use domain::ids::SubjectId;
+use sqlx::PgPool;
+use sqlx::types::Uuid;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use zeroize::Zeroizing;
+
+/// What is known of a subject's key.
+#[derive(Clone)]
+pub(crate) enum Known {
+    /// It can be used.
+    Key(Arc<Zeroizing<[u8; KEY_LEN]>>),
+    /// It was destroyed.
+    Destroyed,
+}
+
+/// A key that no transaction has stored yet.
+#[derive(Clone)]
+pub(crate) struct NewKey {
+    pub subject: SubjectId,
+    pub wrapped: Vec<u8>,
+    pub key: Arc<Zeroizing<[u8; KEY_LEN]>>,
+}
+
+/// Reads and caches subject keys. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct KeyStore {
+    pool: PgPool,
+    master: MasterKeys,
+    cache: Arc<Mutex<Cache>>,
+}
+
+/// Keys in memory, oldest out first; cleared from memory when dropped.
+struct Cache {
+    keys: HashMap<SubjectId, Known>,
+    order: VecDeque<SubjectId>,
+    capacity: usize,
+    /// Raised whenever keys are forgotten, so that a read that began before can't put one back.
+    generation: u64,
+}
+
+impl KeyStore {
+    pub(crate) fn new(pool: PgPool, master: MasterKeys, capacity: usize) -> Self {
+        let cache = Cache { keys: HashMap::new(), order: VecDeque::new(), capacity, generation: 0 };
+        Self { pool, master, cache: Arc::new(Mutex::new(cache)) }
+    }
+
+    /// A fresh key for a subject, to be stored with its first event.
+    pub(crate) fn fresh(&self, subject: SubjectId) -> Result<NewKey, SealError> {
+        let key = Zeroizing::new(random::<KEY_LEN>()?);
+        let wrapped = self.master.seal_secret(&context(subject), key.as_slice())?;
+        Ok(NewKey { subject, wrapped, key: Arc::new(key) })
+    }
+
+    /// What is known of these subjects' keys, from the cache and in one query for the rest. A subject that never
+    /// had a key is missing from the answer.
+    pub(crate) async fn get(
+        &self,
+        subjects: impl IntoIterator<Item = SubjectId>,
+    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        let generation = {
+            let cache = self.lock();
+            for subject in subjects {
+                if found.contains_key(&subject) {
+                    continue;
+                }
+                match cache.keys.get(&subject) {
+                    Some(known) => {
+                        found.insert(subject, known.clone());
+                    }
+                    None => missing.push(subject.0),
+                }
+            }
+            cache.generation
+        };
+        missing.sort_unstable();
+        missing.dedup();
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let rows: Vec<(Uuid, Option<Vec<u8>>)> =
+            sqlx::query_as("SELECT subject, wrapped FROM keys.subject_key WHERE subject = ANY($1)")
+                .bind(&missing)
+                .fetch_all(&self.pool)
+                .await?;
+        let mut read = Vec::with_capacity(rows.len());
+        for (subject, wrapped) in rows {
+            let subject = SubjectId(subject);
+            let known = match wrapped {
+                None => Known::Destroyed,
+                Some(wrapped) => Known::Key(Arc::new(self.unwrap(subject, &wrapped)?)),
+            };
+            read.push((subject, known));
+        }
+        let mut cache = self.lock();
+        for (subject, known) in read {
+            if cache.generation == generation {
+                cache.insert(subject, known.clone());
+            }
+            found.insert(subject, known);
+        }
+        Ok(found)
+    }
+
+    fn unwrap(&self, subject: SubjectId, wrapped: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, SealError> {
+        let opened = self.master.open_secret(&context(subject), wrapped)?;
+        let key = opened.as_slice().try_into().map_err(|_| SealError::Malformed("a key of the wrong length"))?;
+        Ok(Zeroizing::new(key))
+    }
+
+    /// A new key was stored.
+    pub(crate) fn stored(&self, new: &NewKey) {
+        self.lock().insert(new.subject, Known::Key(new.key.clone()));
+    }
+
+    /// A key was destroyed: forget it at once.
+    pub(crate) fn forget(&self, subject: SubjectId) {
+        let mut cache = self.lock();
+        cache.generation += 1;
+        cache.keys.remove(&subject);
+    }
+
+    /// News of destroyed keys may have been missed: forget all.
+    pub(crate) fn forget_all(&self) {
+        let mut cache = self.lock();
+        cache.generation += 1;
+        cache.keys.clear();
+        cache.order.clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
+        // The cache holds no invariant that a panic could break.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    fn insert(&mut self, subject: SubjectId, known: Known) {
+        if self.keys.insert(subject, known).is_none() {
+            self.order.push_back(subject);
+        }
+        while self.order.len() > self.capacity {
+            if let Some(oldest) = self.order.pop_front() {
+                self.keys.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Keys could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+impl From<KeyError> for crate::AppendError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Database(error) => error.into(),
+            KeyError::Seal(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeyError> for crate::ReadError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Database(error) => error.into(),
+            KeyError::Seal(error) => error.into(),
+        }
+    }
+}
+
+fn context(subject: SubjectId) -> String {
+    format!("subject-key/{subject}")
+}
+
+impl Known {
+    /// The cipher, unless destroyed.
+    pub(crate) fn cipher(&self) -> Option<Cipher> {
+        match self {
+            Self::Key(key) => Some(Cipher::new(key)),
+            Self::Destroyed => None,
+        }
+    }
+}

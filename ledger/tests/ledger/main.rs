@@ -1,0 +1,4 @@
+//! The ledger against a real PostgreSQL.
+
+mod append;
+mod support;
