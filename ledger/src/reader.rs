@@ -45,6 +45,19 @@ impl Ledger {
         stream_id: &str,
         from: u64,
     ) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.read_stream_as(stream_type, stream_id, from).await
+    }
+
+    /// [`Ledger::read_stream`] into a program's own union of events.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub async fn read_stream_as<E: AnyEvent>(
+        &self,
+        stream_type: &str,
+        stream_id: &str,
+        from: u64,
+    ) -> Result<Vec<RecordedEvent<E>>, ReadError> {
         let mut arguments = arguments2(stream_type, stream_id)?;
         arguments.add(clamp(from)).map_err(sqlx::Error::Encode)?;
         let tail = "WHERE e.stream_type = $1 AND e.stream_id = $2 AND e.sequence >= $3 ORDER BY e.sequence";
@@ -56,6 +69,14 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::read`].
     pub async fn read_positions(&self, positions: &[u64]) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.read_positions_as(positions).await
+    }
+
+    /// [`Ledger::read_positions`] into a program's own union of events.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub async fn read_positions_as<E: AnyEvent>(&self, positions: &[u64]) -> Result<Vec<RecordedEvent<E>>, ReadError> {
         let positions: Vec<i64> = positions.iter().map(|position| clamp(*position)).collect();
         self.select("WHERE e.position = ANY($1) ORDER BY e.position", arguments1(positions)?).await
     }
@@ -65,6 +86,17 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::read`].
     pub async fn read_by_command(&self, command: CommandId) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.read_by_command_as(command).await
+    }
+
+    /// [`Ledger::read_by_command`] into a program's own union of events.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub async fn read_by_command_as<E: AnyEvent>(
+        &self,
+        command: CommandId,
+    ) -> Result<Vec<RecordedEvent<E>>, ReadError> {
         self.select("WHERE e.command_id = $1 ORDER BY e.position", arguments1(command.0)?).await
     }
 
@@ -73,6 +105,14 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::read`].
     pub async fn read_by_reference(&self, reference: &str) -> Result<Vec<RecordedEvent>, ReadError> {
+        self.read_by_reference_as(reference).await
+    }
+
+    /// [`Ledger::read_by_reference`] into a program's own union of events.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`].
+    pub async fn read_by_reference_as<E: AnyEvent>(&self, reference: &str) -> Result<Vec<RecordedEvent<E>>, ReadError> {
         self.select("WHERE e.reference = $1 ORDER BY e.position", arguments1(reference)?).await
     }
 

@@ -1,4 +1,10 @@
 //! The ledger against a real PostgreSQL.
 
 mod append;
+mod crashes;
+mod golden;
+mod guards;
+mod races;
+mod sealing;
+mod stores;
 mod support;
