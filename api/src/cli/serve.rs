@@ -19,6 +19,7 @@ impl Serve {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let config = global.load()?;
         telemetry::start(&config.log)?;
+        crate::incident::watch_panics();
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
     }
 }
