@@ -38,11 +38,11 @@ accessibility-defender = If you get no satisfactory answer, you can turn to the 
 
 legal-title = Legal notice
 legal-operator = Operator
-legal-operator-name = This service is run by { $name }.
+legal-operator-name = Operator of this service: { $name }.
 legal-operator-contact = Contact: { $contact }.
 legal-data = Personal data
 legal-data-source = The data comes from schools: identity of pupils and of their guardians, pupils’ birth dates, phone numbers, enrolments and guardianship. The service changes none of it and makes none up.
-legal-data-use = It is used to open accounts, to check who activates them, and to tell the digital services that you sign in to what they are allowed to know. It is used for nothing else, and neither sold nor passed on.
+legal-data-use = It is used to open accounts, to check who activates them, and to tell the digital services that you sign in to what they are allowed to know. The service does nothing else with it.
 legal-data-history = The history of each account is kept so that what happened can be explained. Personal data in it is encrypted with a key of each person’s own; destroying that key erases it.
 legal-data-requests = { $days ->
     [one] The technical trace of requests, without their content, is kept for one day.

@@ -38,11 +38,11 @@ accessibility-defender = Si vous ne recevez pas de réponse satisfaisante, vous 
 
 legal-title = Mentions légales
 legal-operator = Exploitant
-legal-operator-name = Ce service est exploité par { $name }.
+legal-operator-name = Exploitant de ce service : { $name }.
 legal-operator-contact = Pour le joindre : { $contact }.
 legal-data = Données personnelles
 legal-data-source = Les données viennent des établissements scolaires : identité des élèves et de leurs responsables, dates de naissance des élèves, numéros de téléphone, inscriptions et liens de responsabilité. Le service ne les modifie pas et n’en invente aucune.
-legal-data-use = Elles servent à ouvrir les comptes, à vérifier qui les active, et à dire aux services numériques auxquels vous vous connectez ce qu’ils ont le droit de savoir. Elles ne servent à rien d’autre et ne sont ni vendues ni cédées.
+legal-data-use = Elles servent à ouvrir les comptes, à vérifier qui les active, et à dire aux services numériques auxquels vous vous connectez ce qu’ils ont le droit de savoir. Le service n’en fait rien d’autre.
 legal-data-history = L’histoire de chaque compte est conservée pour pouvoir expliquer ce qui s’est passé. Les données personnelles y sont chiffrées avec une clé propre à chaque personne ; détruire cette clé les efface.
 legal-data-requests = { $days ->
     [one] La trace technique des demandes, sans contenu, est conservée un jour.
