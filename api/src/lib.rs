@@ -10,6 +10,7 @@ pub mod config;
 pub mod delivery;
 pub mod headers;
 pub mod incident;
+mod listen;
 pub mod pages;
 pub mod router;
 pub mod running;
