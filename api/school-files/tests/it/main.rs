@@ -1,0 +1,6 @@
+//! Reading of exports, on files written byte by byte.
+
+mod bad_files;
+mod onde;
+mod siecle;
+mod support;
