@@ -18,11 +18,21 @@ pub struct FileError {
 
 impl FileError {
     pub(crate) fn whole(file: &Path, reason: FileReason) -> Self {
-        Self { file: file.to_owned(), line: None, column: None, reason }
+        Self {
+            file: file.to_owned(),
+            line: None,
+            column: None,
+            reason,
+        }
     }
 
     pub(crate) fn at(file: &Path, (line, column): (u64, u64), reason: FileReason) -> Self {
-        Self { file: file.to_owned(), line: Some(line), column: Some(column), reason }
+        Self {
+            file: file.to_owned(),
+            line: Some(line),
+            column: Some(column),
+            reason,
+        }
     }
 
     pub(crate) fn io(file: &Path, error: &std::io::Error) -> Self {
@@ -56,7 +66,9 @@ pub enum FileReason {
     #[error("the zip archive holds {0} files where one is expected")]
     ZipEntries(usize),
     /// More data than allowed once unpacked.
-    #[error("unpacks to more than {limit} bytes, or more than {ratio} times its size: refused as a zip bomb")]
+    #[error(
+        "unpacks to more than {limit} bytes, or more than {ratio} times its size: refused as a zip bomb"
+    )]
     TooLarge {
         /// Highest size allowed, bytes.
         limit: u64,
@@ -67,10 +79,14 @@ pub enum FileReason {
     #[error("one element or line is longer than {0} bytes")]
     TooLong(u64),
     /// An encoding other than the known ones is declared.
-    #[error("declares the encoding {0}, which is not read; expected ISO-8859-15, ISO-8859-1, windows-1252 or UTF-8")]
+    #[error(
+        "declares the encoding {0}, which is not read; expected ISO-8859-15, ISO-8859-1, windows-1252 or UTF-8"
+    )]
     UnknownEncoding(String),
     /// A byte has no meaning in the declared encoding.
-    #[error("byte 0x{byte:02X} is not valid in {encoding}: the file was damaged or saved with another encoding")]
+    #[error(
+        "byte 0x{byte:02X} is not valid in {encoding}: the file was damaged or saved with another encoding"
+    )]
     InvalidByte {
         /// The byte.
         byte: u8,
@@ -87,7 +103,9 @@ pub enum FileReason {
     #[error("reference to an undeclared entity")]
     UndeclaredEntity,
     /// Not one of the known kinds of file.
-    #[error("is neither a SIECLE export (ElevesAvecAdresses, ResponsablesAvecAdresses) nor an ONDE one (pupils, guardians)")]
+    #[error(
+        "is neither a SIECLE export (ElevesAvecAdresses, ResponsablesAvecAdresses) nor an ONDE one (pupils, guardians)"
+    )]
     Unrecognised,
     /// A later version of the format than the known ones.
     #[error("{root} version {version} is not read; known up to {known}")]
@@ -136,7 +154,9 @@ pub enum FileReason {
     #[error("does not tell its establishment: put the UAI in the file name or pass it")]
     NoUai,
     /// The establishment's académie must be known for keys of guardians.
-    #[error("the académie of establishment {0} is not known: map the first three digits of its UAI in the configuration")]
+    #[error(
+        "the académie of establishment {0} is not known: map the first three digits of its UAI in the configuration"
+    )]
     NoAcademie(String),
     /// The file changed between validation and reading.
     #[error("changed while it was being read")]

@@ -137,7 +137,8 @@ pub fn plan(paths: &[PathBuf], options: &ReadOptions) -> Plan {
             Err(error) => plan.refused.push(error),
         }
     }
-    plan.exports.sort_by_key(|export| (export.exported_at, export.uai));
+    plan.exports
+        .sort_by_key(|export| (export.exported_at, export.uai));
     plan
 }
 
@@ -183,7 +184,11 @@ fn recognise(path: &Path, options: &ReadOptions) -> Result<Option<Recognised>, F
         .or(options.uai)
         .ok_or_else(|| FileError::whole(path, FileReason::NoUai))?;
     let day = options.received_at;
-    let started = if day.month() >= 8 { day.year() } else { day.year() - 1 };
+    let started = if day.month() >= 8 {
+        day.year()
+    } else {
+        day.year() - 1
+    };
     Ok(Some(Recognised {
         system: SourceSystem::Onde,
         role,
@@ -214,7 +219,10 @@ fn pair(
     if pupils.school_year != guardians.school_year {
         return Err(FileError::whole(
             guardians.source.path(),
-            FileReason::SchoolYear { found: guardians.school_year, expected: pupils.school_year },
+            FileReason::SchoolYear {
+                found: guardians.school_year,
+                expected: pupils.school_year,
+            },
         ));
     }
     Ok(ExportFiles {
@@ -298,7 +306,11 @@ impl ExportFiles {
             files: vec![self.pupils.digest()?, self.guardians.digest()?],
             notices,
         };
-        Ok(SchoolExport { header, files: self.clone(), joins: index })
+        Ok(SchoolExport {
+            header,
+            files: self.clone(),
+            joins: index,
+        })
     }
 }
 
@@ -330,12 +342,14 @@ impl SchoolExport {
     #[must_use]
     pub fn counts(&self) -> Counts {
         match &self.joins {
-            Joins::Siecle(index, _) => {
-                Counts { pupils: index.pupil_records, guardians: index.guardian_records }
-            }
-            Joins::Onde(index, _) => {
-                Counts { pupils: index.pupil_rows(), guardians: index.guardian_rows() }
-            }
+            Joins::Siecle(index, _) => Counts {
+                pupils: index.pupil_records,
+                guardians: index.guardian_records,
+            },
+            Joins::Onde(index, _) => Counts {
+                pupils: index.pupil_rows(),
+                guardians: index.guardian_rows(),
+            },
         }
     }
 

@@ -21,15 +21,15 @@ pub struct Phone {
 /// collectivities, so the académie of the school decides.
 fn territory(digits: &str, academie: Option<Academie>) -> country::Id {
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| digits.starts_with(prefix));
-    if starts(&["0690", "0691", "0590"]) {
+    if starts(&["0690", "0691", "0590", "07090"]) {
         country::GP
-    } else if starts(&["0692", "0693", "0262", "0263"]) {
+    } else if starts(&["0692", "0693", "0262", "0263", "07092"]) {
         country::RE
-    } else if starts(&["0639", "0269"]) && !starts(&["063998"]) {
+    } else if starts(&["0639", "0269", "070935", "070936", "070937"]) && !starts(&["063998"]) {
         country::YT
-    } else if starts(&["0694", "0594"]) {
+    } else if starts(&["0694", "0594", "07093"]) {
         country::GF
-    } else if starts(&["0696", "0697", "0596"]) {
+    } else if starts(&["0696", "0697", "0596", "07091"]) {
         country::MQ
     } else if starts(&["0508", "0708"]) {
         country::PM
@@ -87,14 +87,22 @@ fn dial(digits: &str, academie: Option<Academie>) -> Option<Phone> {
 fn accept(parsed: PhoneNumber) -> Option<Phone> {
     let number: E164 = parsed.format().mode(Mode::E164).to_string().parse().ok()?;
     if number.is_fictional() {
-        // Mobile ranges: +33 6 and every overseas one, whose national number begins with 6.
         let national = parsed.national().to_string();
-        return Some(Phone { mobile: national.starts_with('6'), number });
+        return Some(Phone {
+            mobile: national.starts_with(['6', '7']),
+            number,
+        });
     }
     match parsed.is_valid().then(|| parsed.number_type(&DATABASE))? {
-        Type::Mobile | Type::FixedLineOrMobile => Some(Phone { number, mobile: true }),
+        Type::Mobile | Type::FixedLineOrMobile => Some(Phone {
+            number,
+            mobile: true,
+        }),
         Type::Unknown => None,
-        _ => Some(Phone { number, mobile: false }),
+        _ => Some(Phone {
+            number,
+            mobile: false,
+        }),
     }
 }
 
@@ -116,7 +124,11 @@ mod tests {
             "+33 (0)6 39 98 00 01",
             "0033 6 39 98 00 01",
         ] {
-            assert_eq!(read(written), Some(("+33639980001".into(), true)), "{written}");
+            assert_eq!(
+                read(written),
+                Some(("+33639980001".into(), true)),
+                "{written}"
+            );
         }
     }
 
@@ -131,14 +143,19 @@ mod tests {
             ("0639000000", "+262639000000"),
             ("+33692000000", "+262692000000"),
         ] {
-            assert_eq!(read(written).map(|read| read.0).as_deref(), Some(expected), "{written}");
+            assert_eq!(
+                read(written).map(|read| read.0).as_deref(),
+                Some(expected),
+                "{written}"
+            );
         }
     }
 
     #[test]
     fn six_digits_belong_to_the_collectivity_of_the_school() {
         let noumea = Academie::from_code(40).ok();
-        let number = |academie| understand("750000", academie).map(|phone| phone.number.to_string());
+        let number =
+            |academie| understand("750000", academie).map(|phone| phone.number.to_string());
         assert_eq!(number(noumea).as_deref(), Some("+687750000"));
         assert_eq!(number(None), None);
     }
@@ -151,7 +168,15 @@ mod tests {
 
     #[test]
     fn what_nobody_could_dial_is_refused() {
-        for written in ["", "06", "0000000000", "liste rouge", "06399800011234", "+", "06 39 98 00 01 poste 4"] {
+        for written in [
+            "",
+            "06",
+            "0000000000",
+            "liste rouge",
+            "06399800011234",
+            "+",
+            "06 39 98 00 01 poste 4",
+        ] {
             assert_eq!(read(written), None, "{written}");
         }
     }
@@ -160,7 +185,10 @@ mod tests {
     fn sample_ranges_overseas_are_held_by_nobody() {
         for prefix in E164::unassigned_overseas() {
             let number = phonenumber::parse(None, format!("{prefix}0001")).unwrap();
-            assert!(!number.is_valid(), "{prefix} is assigned now: choose another");
+            assert!(
+                !number.is_valid(),
+                "{prefix} is assigned now: choose another"
+            );
             assert!(understand(&format!("{prefix}0001"), None).unwrap().mobile);
         }
     }

@@ -157,7 +157,9 @@ impl XmlStream {
                     return match (self.depth, self.roots) {
                         (0, 1) => Ok(Step::End),
                         (0, _) => Err(ill_formed("no root element")),
-                        _ => Err(ill_formed("the file ends inside an element: it is truncated")),
+                        _ => Err(ill_formed(
+                            "the file ends inside an element: it is truncated",
+                        )),
                     };
                 }
             }
@@ -208,7 +210,10 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn new(names: &'static [&'static str]) -> Self {
-        Self { names, values: vec![String::new(); names.len()] }
+        Self {
+            names,
+            values: vec![String::new(); names.len()],
+        }
     }
 
     fn clear(&mut self) {
@@ -249,7 +254,11 @@ fn declaration(head: &[u8]) -> Result<(Encoding, usize), FileReason> {
     let encoding = match text.split_once("encoding") {
         None => Encoding::Utf8,
         Some((_, after)) => {
-            let after = after.trim_start().strip_prefix('=').unwrap_or(after).trim_start();
+            let after = after
+                .trim_start()
+                .strip_prefix('=')
+                .unwrap_or(after)
+                .trim_start();
             let label = after
                 .chars()
                 .next()
@@ -262,7 +271,10 @@ fn declaration(head: &[u8]) -> Result<(Encoding, usize), FileReason> {
             })?
         }
     };
-    Ok((if bom > 0 { Encoding::Utf8 } else { encoding }, bom + length + 2))
+    Ok((
+        if bom > 0 { Encoding::Utf8 } else { encoding },
+        bom + length + 2,
+    ))
 }
 
 /// Reads attributes into reused strings and returns how many there are.
@@ -294,7 +306,11 @@ fn resolve(reference: &BytesRef<'_>, into: &mut String) -> Result<(), FileReason
     if reference.is_char_ref() {
         match reference.resolve_char_ref() {
             Ok(Some(character)) if is_xml_char(character) => into.push(character),
-            _ => return Err(FileReason::Xml("a reference to a character XML excludes".into())),
+            _ => {
+                return Err(FileReason::Xml(
+                    "a reference to a character XML excludes".into(),
+                ));
+            }
         }
     } else {
         into.push_str(resolve_xml_entity(reference).ok_or(FileReason::UndeclaredEntity)?);

@@ -91,8 +91,14 @@ impl GuardianColumns {
     pub(crate) fn find(table: &Table) -> Result<Self, FileError> {
         Ok(Self {
             title: find(table, ("civilite responsable", "Civilité Responsable")),
-            usage_name: find(table, ("nom usage responsable", "Nom usage responsable"))
-                .or_else(|| find(table, ("nom d usage responsable", "Nom d'usage responsable"))),
+            usage_name: find(table, ("nom usage responsable", "Nom usage responsable")).or_else(
+                || {
+                    find(
+                        table,
+                        ("nom d usage responsable", "Nom d'usage responsable"),
+                    )
+                },
+            ),
             family_name: require(table, ("nom responsable", "Nom responsable"))?,
             given_name: require(table, ("prenom responsable", "Prénom responsable"))?,
             address: find(table, ("adresse responsable", "Adresse responsable")),

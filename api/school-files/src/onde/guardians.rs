@@ -45,7 +45,11 @@ impl GuardianRow {
             .ok_or(RejectionReason::Missing("Prénom responsable"))?;
         let mut contacts = Contacts::new(context.academie);
         contacts.mobile("Téléphone portable", value(row, columns.mobile), notices);
-        contacts.other("Téléphone domicile", value(row, columns.home_phone), notices);
+        contacts.other(
+            "Téléphone domicile",
+            value(row, columns.home_phone),
+            notices,
+        );
         contacts.other("Téléphone travail", value(row, columns.work_phone), notices);
         contacts.email("Courriel", value(row, columns.email), notices);
         Ok(Self {
@@ -59,7 +63,11 @@ impl GuardianRow {
 
     /// What makes two rows bear the same name.
     pub(super) fn name_key(&self) -> String {
-        format!("{}|{}", match_key(&self.family_name), match_key(&self.given_name))
+        format!(
+            "{}|{}",
+            match_key(&self.family_name),
+            match_key(&self.given_name)
+        )
     }
 }
 
@@ -83,7 +91,15 @@ impl GuardianReader {
     ) -> Result<Self, FileError> {
         let table = Table::open(source)?;
         let columns = GuardianColumns::find(&table)?;
-        Ok(Self { table, columns, index, context, next: 0, from, done: false })
+        Ok(Self {
+            table,
+            columns,
+            index,
+            context,
+            next: 0,
+            from,
+            done: false,
+        })
     }
 
     fn advance(&mut self) -> Result<Option<Entry<GuardianRecord>>, FileError> {
@@ -107,8 +123,7 @@ impl GuardianReader {
         }
         let line = self.table.line();
         let mut notices = Vec::new();
-        let read =
-            GuardianRow::read(self.table.row(), &self.columns, &self.context, &mut notices);
+        let read = GuardianRow::read(self.table.row(), &self.columns, &self.context, &mut notices);
         let outcome = match (read, place) {
             (Ok(row), Some(place)) => Ok(self.record(row, place, &mut notices)),
             // The row was readable when the index was built, or it would have no place.
@@ -121,12 +136,19 @@ impl GuardianReader {
             record: "guardian".into(),
             reason,
         });
-        Some(Entry { ordinal, line, outcome, notices })
+        Some(Entry {
+            ordinal,
+            line,
+            outcome,
+            notices,
+        })
     }
 
     fn record(&self, row: GuardianRow, place: Place, notices: &mut Vec<Notice>) -> GuardianRecord {
         let person = self.index.person(place.person);
-        let name_key = self.context.guardian_key(self.context.digest("name", &[&row.name_key()]));
+        let name_key = self
+            .context
+            .guardian_key(self.context.digest("name", &[&row.name_key()]));
         let mut contacts = row.contacts;
         for further in &person.further_contacts {
             match (&contacts.mobile, &further.mobile) {

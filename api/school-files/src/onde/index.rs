@@ -114,7 +114,8 @@ impl Index {
             if let Some(known) = &key
                 && !seen.insert(known.clone())
             {
-                self.repeated.insert(ordinal as u64, "INE, or name and date of birth");
+                self.repeated
+                    .insert(ordinal as u64, "INE, or name and date of birth");
                 key = None;
             }
             let given = value(row, Some(columns.given_name)).unwrap_or_default();
@@ -160,7 +161,9 @@ impl Index {
                             raw.children.push(*one);
                         }
                     }
-                    several => raw.held.push(self.hold(child, several, table.line(), context)),
+                    several => raw
+                        .held
+                        .push(self.hold(child, several, table.line(), context)),
                 }
             }
             rows.push(raw);
@@ -177,12 +180,17 @@ impl Index {
             (None, Some(usage)) => child_key('u', usage, given),
             (None, None) => None,
         };
-        let mut meant = key.and_then(|key| self.by_name.get(&key).cloned()).unwrap_or_default();
+        let mut meant = key
+            .and_then(|key| self.by_name.get(&key).cloned())
+            .unwrap_or_default();
         if meant.len() > 1
             && let Some(class) = child.class.map(match_key)
         {
-            let same: Vec<u32> =
-                meant.iter().copied().filter(|pupil| self.pupils[*pupil as usize].class == class).collect();
+            let same: Vec<u32> = meant
+                .iter()
+                .copied()
+                .filter(|pupil| self.pupils[*pupil as usize].class == class)
+                .collect();
             if same.len() == 1 {
                 meant = same;
             }
@@ -203,7 +211,11 @@ impl Index {
                 .iter()
                 .filter_map(|pupil| self.pupils[*pupil as usize].key.clone())
                 .collect(),
-            reason: if meant.is_empty() { HeldReason::NoSuchPupil } else { HeldReason::Ambiguous },
+            reason: if meant.is_empty() {
+                HeldReason::NoSuchPupil
+            } else {
+                HeldReason::Ambiguous
+            },
             line,
         }
     }
@@ -228,7 +240,10 @@ impl Index {
                 });
                 u32::try_from(self.persons.len() - 1).unwrap_or(u32::MAX)
             });
-            self.places[row.ordinal as usize] = Some(Place { person: number, first });
+            self.places[row.ordinal as usize] = Some(Place {
+                person: number,
+                first,
+            });
             let person = &mut self.persons[number as usize];
             person.rows += 1;
             for child in row.children {
@@ -239,12 +254,16 @@ impl Index {
             }
             for mut held in row.held {
                 held.guardian = context.guardian_key(digest);
-                if !self.held.iter().rev().take_while(|other| other.guardian == held.guardian).any(
-                    |other| {
+                if !self
+                    .held
+                    .iter()
+                    .rev()
+                    .take_while(|other| other.guardian == held.guardian)
+                    .any(|other| {
                         other.child_family_name == held.child_family_name
                             && other.child_given_name == held.child_given_name
-                    },
-                ) {
+                    })
+                {
                     self.held.push(held);
                 }
             }
@@ -267,11 +286,15 @@ impl Index {
         while table.next()? {
             let place = self.places.get(ordinal).copied().flatten();
             ordinal += 1;
-            if let Some(Place { person, first: false }) = place
-                && let Ok(row) =
-                    GuardianRow::read(table.row(), &columns, context, &mut Vec::new())
+            if let Some(Place {
+                person,
+                first: false,
+            }) = place
+                && let Ok(row) = GuardianRow::read(table.row(), &columns, context, &mut Vec::new())
             {
-                self.persons[person as usize].further_contacts.push(row.contacts);
+                self.persons[person as usize]
+                    .further_contacts
+                    .push(row.contacts);
             }
         }
         Ok(())
@@ -300,7 +323,9 @@ impl Index {
 
     /// Digests of the guardians of a pupil.
     pub(super) fn guardians_of(&self, ordinal: u64) -> impl Iterator<Item = [u8; 16]> {
-        let start = self.links.partition_point(|(pupil, _)| u64::from(*pupil) < ordinal);
+        let start = self
+            .links
+            .partition_point(|(pupil, _)| u64::from(*pupil) < ordinal);
         self.links[start..]
             .iter()
             .take_while(move |(pupil, _)| u64::from(*pupil) == ordinal)
@@ -308,7 +333,10 @@ impl Index {
     }
 
     pub(super) fn place_of(&self, ordinal: u64) -> Option<Place> {
-        self.places.get(usize::try_from(ordinal).ok()?).copied().flatten()
+        self.places
+            .get(usize::try_from(ordinal).ok()?)
+            .copied()
+            .flatten()
     }
 
     pub(super) fn person(&self, number: u32) -> &Person {
@@ -347,14 +375,21 @@ fn describe(
     let children: Vec<String> = columns
         .children(row)
         .filter_map(|child| {
-            child_key('f', child.family_name.or(child.usage_name)?, child.given_name?)
+            child_key(
+                'f',
+                child.family_name.or(child.usage_name)?,
+                child.given_name?,
+            )
         })
         .collect();
     evidence.extend(children.iter().map(|child| (4, child.as_str())));
     let key = evidence
         .iter()
         .map(|(strength, what)| {
-            (*strength, context.digest("guardian", &[&name, &strength.to_string(), what]))
+            (
+                *strength,
+                context.digest("guardian", &[&name, &strength.to_string(), what]),
+            )
         })
         .min()
         .unwrap_or_else(|| (5, context.digest("guardian", &[&name])));
@@ -366,7 +401,14 @@ fn describe(
             context.token(&[&kind.to_string(), what])
         })
         .collect();
-    RawRow { name, key, tokens, children: Vec::new(), held: Vec::new(), ordinal }
+    RawRow {
+        name,
+        key,
+        tokens,
+        children: Vec::new(),
+        held: Vec::new(),
+        ordinal,
+    }
 }
 
 /// For each row the first row of the same person.
@@ -380,7 +422,9 @@ fn group(rows: &[RawRow]) -> Vec<usize> {
             leader[one.max(two)] = one.min(two);
         }
     }
-    (0..rows.len()).map(|number| find(&mut leader, number)).collect()
+    (0..rows.len())
+        .map(|number| find(&mut leader, number))
+        .collect()
 }
 
 fn find(leader: &mut [usize], mut number: usize) -> usize {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use csv::{Reader, ReaderBuilder, StringRecord};
+use csv::{Reader, ReaderBuilder, StringRecord, Terminator};
 use domain::identifiers::fold_name;
 
 use crate::error::{FileError, FileReason};
@@ -25,7 +25,11 @@ pub(crate) fn recognise(source: &Source) -> Result<Kind, FileError> {
     } else if has("civilite responsable") || has("nom responsable") {
         Ok(Kind::Guardians)
     } else {
-        Err(FileError::at(source.path(), (1, 1), FileReason::Unrecognised))
+        Err(FileError::at(
+            source.path(),
+            (1, 1),
+            FileReason::Unrecognised,
+        ))
     }
 }
 
@@ -45,6 +49,8 @@ impl Table {
         let text = TextReader::new(data, encoding, head, skip, source.limits());
         let reader = ReaderBuilder::new()
             .delimiter(b';')
+            // Not CRLF, with which lines are counted one short. The CR left over is trimmed off.
+            .terminator(Terminator::Any(b'\n'))
             .flexible(true)
             .has_headers(false)
             .from_reader(text);

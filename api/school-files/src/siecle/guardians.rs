@@ -28,8 +28,13 @@ pub(super) const PERSON_FIELDS: &[&str] = &[
     "MEL",
 ];
 
-pub(super) const LINK_FIELDS: &[&str] =
-    &["ELEVE_ID", "PERSONNE_ID", "NIVEAU_RESPONSABILITE", "RESP_LEGAL", "CODE_PARENTE"];
+pub(super) const LINK_FIELDS: &[&str] = &[
+    "ELEVE_ID",
+    "PERSONNE_ID",
+    "NIVEAU_RESPONSABILITE",
+    "RESP_LEGAL",
+    "CODE_PARENTE",
+];
 
 /// Names of a person.
 pub(super) struct Names {
@@ -52,17 +57,28 @@ pub(super) fn names(fields: &Fields) -> Result<Names, RejectionReason> {
     let given =
         values::name("PRENOM", fields.get("PRENOM"))?.ok_or(RejectionReason::Missing("PRENOM"))?;
     let usage = usage.filter(|usage| *usage != family);
-    Ok(Names { family, usage, given, at_birth_missing })
+    Ok(Names {
+        family,
+        usage,
+        given,
+        at_birth_missing,
+    })
 }
 
 /// A link, in the present form (`NIVEAU_RESPONSABILITE`) or the old one (`RESP_LEGAL`).
 pub(super) fn read_link(fields: &Fields) -> Result<IndexedLink, RejectionReason> {
     let number = |field: &'static str| {
         let text = fields.get(field).ok_or(RejectionReason::Missing(field))?;
-        id(Some(text)).ok_or(RejectionReason::Malformed { field, expected: "a whole number" })
+        id(Some(text)).ok_or(RejectionReason::Malformed {
+            field,
+            expected: "a whole number",
+        })
     };
     let (pupil, person) = (number("ELEVE_ID")?, number("PERSONNE_ID")?);
-    let level = match (fields.get("NIVEAU_RESPONSABILITE"), fields.get("RESP_LEGAL")) {
+    let level = match (
+        fields.get("NIVEAU_RESPONSABILITE"),
+        fields.get("RESP_LEGAL"),
+    ) {
         (Some("1"), _) | (None, Some("1" | "2")) => 1,
         (Some("2"), _) => 2,
         (Some("3"), _) | (None, Some("0")) => 3,
@@ -73,7 +89,10 @@ pub(super) fn read_link(fields: &Fields) -> Result<IndexedLink, RejectionReason>
             });
         }
         (None, Some(_)) => {
-            return Err(RejectionReason::Malformed { field: "RESP_LEGAL", expected: "0, 1 or 2" });
+            return Err(RejectionReason::Malformed {
+                field: "RESP_LEGAL",
+                expected: "0, 1 or 2",
+            });
         }
         (None, None) => return Err(RejectionReason::Missing("NIVEAU_RESPONSABILITE")),
     };
@@ -86,7 +105,12 @@ pub(super) fn read_link(fields: &Fields) -> Result<IndexedLink, RejectionReason>
             })
         })
         .transpose()?;
-    Ok(IndexedLink { pupil, person, level, relationship })
+    Ok(IndexedLink {
+        pupil,
+        person,
+        level,
+        relationship,
+    })
 }
 
 /// Reads the persons of an export, then reports the links that were refused.
@@ -152,13 +176,20 @@ impl GuardianReader {
         let id = id(self.xml.attribute("PERSONNE_ID"));
         self.xml.read_fields(&mut self.person)?;
         let mut notices = Vec::new();
-        let outcome = self.record(ordinal, id, &mut notices).map_err(|reason| Rejection {
-            file: self.xml.file().to_owned(),
+        let outcome = self
+            .record(ordinal, id, &mut notices)
+            .map_err(|reason| Rejection {
+                file: self.xml.file().to_owned(),
+                line,
+                record: id.map_or_else(|| "PERSONNE".into(), |id| format!("PERSONNE {id}")),
+                reason,
+            });
+        Ok(Entry {
+            ordinal,
             line,
-            record: id.map_or_else(|| "PERSONNE".into(), |id| format!("PERSONNE {id}")),
-            reason,
-        });
-        Ok(Entry { ordinal, line, outcome, notices })
+            outcome,
+            notices,
+        })
     }
 
     fn record(
@@ -191,7 +222,11 @@ impl GuardianReader {
         let mut contacts = Contacts::new(Some(self.academie));
         contacts.mobile("TEL_PORTABLE", fields.get("TEL_PORTABLE"), notices);
         contacts.other("TEL_PERSONNEL", fields.get("TEL_PERSONNEL"), notices);
-        contacts.other("TEL_PROFESSIONNEL", fields.get("TEL_PROFESSIONNEL"), notices);
+        contacts.other(
+            "TEL_PROFESSIONNEL",
+            fields.get("TEL_PROFESSIONNEL"),
+            notices,
+        );
         contacts.email("MEL", fields.get("MEL"), notices);
         Ok(GuardianRecord {
             source_key: GuardianKey::siecle(self.academie, id),
@@ -225,7 +260,12 @@ impl GuardianReader {
         Ok(reason.map(|reason| Entry {
             ordinal,
             line,
-            outcome: Err(Rejection { file: self.xml.file().to_owned(), line, record, reason }),
+            outcome: Err(Rejection {
+                file: self.xml.file().to_owned(),
+                line,
+                record,
+                reason,
+            }),
             notices: Vec::new(),
         }))
     }

@@ -52,7 +52,12 @@ impl Head {
         }
         let (uai, school_year, exported_at) =
             parameters.ok_or_else(|| xml.refuse(FileReason::Parameter("PARAMETRES")))?;
-        Ok(Self { kind, uai, school_year, exported_at })
+        Ok(Self {
+            kind,
+            uai,
+            school_year,
+            exported_at,
+        })
     }
 }
 
@@ -62,7 +67,10 @@ fn root_kind(xml: &XmlStream) -> Result<Kind, FileError> {
         .find(|(root, ..)| *root == xml.name())
         .ok_or_else(|| xml.refuse(FileReason::Unrecognised))?;
     if let Some(version) = xml.attribute("VERSION") {
-        let major = version.split('.').next().and_then(|major| major.trim().parse::<u32>().ok());
+        let major = version
+            .split('.')
+            .next()
+            .and_then(|major| major.trim().parse::<u32>().ok());
         if major.is_none_or(|major| major > *known) {
             return Err(xml.refuse(FileReason::Version {
                 root: (*root).into(),
@@ -80,7 +88,10 @@ fn read_parameters(xml: &mut XmlStream) -> Result<(Uai, u16, NaiveDateTime), Fil
     let mut fields = Fields::new(&["UAJ", "ANNEE_SCOLAIRE", "DATE_EXPORT", "HORODATAGE"]);
     xml.read_fields(&mut fields)?;
     let bad = |name| FileError::at(xml.file(), place, FileReason::Parameter(name));
-    let uai = fields.get("UAJ").and_then(|text| text.parse().ok()).ok_or_else(|| bad("UAJ"))?;
+    let uai = fields
+        .get("UAJ")
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| bad("UAJ"))?;
     let year = fields
         .get("ANNEE_SCOLAIRE")
         .and_then(|text| text.parse().ok())

@@ -79,7 +79,10 @@ fn read_civil_status(
         Some("1") => Some(Sex::Male),
         Some("2") => Some(Sex::Female),
         Some(_) => {
-            return Err(RejectionReason::Malformed { field: "CODE_SEXE", expected: "1 or 2" });
+            return Err(RejectionReason::Malformed {
+                field: "CODE_SEXE",
+                expected: "1 or 2",
+            });
         }
     };
     Ok(CivilStatus {
@@ -109,7 +112,10 @@ fn national_number(
         }
     }
     match (found, malformed) {
-        (None, Some(field)) => Err(RejectionReason::Malformed { field, expected: "an INE" }),
+        (None, Some(field)) => Err(RejectionReason::Malformed {
+            field,
+            expected: "an INE",
+        }),
         (Some(_), Some(field)) => {
             notices.push(Notice::UnreadableCode(field));
             Ok(found)
@@ -140,7 +146,16 @@ impl PupilReader {
         let mut xml = XmlStream::open(source)?;
         Head::read(&mut xml)?;
         let fields = Fields::new(PUPIL_FIELDS);
-        Ok(Self { xml, fields, index, uai, academie, next: 0, from, done: false })
+        Ok(Self {
+            xml,
+            fields,
+            index,
+            uai,
+            academie,
+            next: 0,
+            from,
+            done: false,
+        })
     }
 
     fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
@@ -166,13 +181,20 @@ impl PupilReader {
 
     fn entry(&self, ordinal: u64, line: u64, id: Option<u64>) -> Entry<PupilRecord> {
         let mut notices = Vec::new();
-        let outcome = self.record(ordinal, id, &mut notices).map_err(|reason| Rejection {
-            file: self.xml.file().to_owned(),
+        let outcome = self
+            .record(ordinal, id, &mut notices)
+            .map_err(|reason| Rejection {
+                file: self.xml.file().to_owned(),
+                line,
+                record: id.map_or_else(|| "ELEVE".into(), |id| format!("ELEVE {id}")),
+                reason,
+            });
+        Entry {
+            ordinal,
             line,
-            record: id.map_or_else(|| "ELEVE".into(), |id| format!("ELEVE {id}")),
-            reason,
-        });
-        Entry { ordinal, line, outcome, notices }
+            outcome,
+            notices,
+        }
     }
 
     fn record(
@@ -228,7 +250,11 @@ impl PupilReader {
             left_on: status.left_on,
             leaving_reason: owned("CODE_MOTIF_SORTIE"),
             guardians: self.links(id, notices),
-            missing: missing.into_iter().filter(|(_, lacks)| *lacks).map(|(field, _)| field).collect(),
+            missing: missing
+                .into_iter()
+                .filter(|(_, lacks)| *lacks)
+                .map(|(field, _)| field)
+                .collect(),
         })
     }
 

@@ -23,7 +23,10 @@ pub struct Shipment {
 
 impl Shipment {
     pub fn new() -> Self {
-        Self { directory: TempDir::new().unwrap(), files: Vec::new() }
+        Self {
+            directory: TempDir::new().unwrap(),
+            files: Vec::new(),
+        }
     }
 
     /// Adds a file as it is.
@@ -43,11 +46,15 @@ impl Shipment {
     }
 
     /// The one export the files make.
-    pub fn export(&self) -> SchoolExport {
+    pub fn export(self) -> Shipped {
         let plan = school_files::plan(&self.files, &options());
         assert!(plan.refused.is_empty(), "{:?}", plan.refused);
         assert_eq!(plan.exports.len(), 1);
-        plan.exports[0].validate().unwrap()
+        let export = plan.exports[0].validate().unwrap();
+        Shipped {
+            export,
+            _directory: self.directory,
+        }
     }
 
     /// Why the files are refused, as printed.
@@ -81,6 +88,20 @@ pub fn latin9(text: &str) -> Vec<u8> {
     let (bytes, _, lossy) = encoding_rs::ISO_8859_15.encode(text);
     assert!(!lossy, "the text does not fit ISO-8859-15");
     bytes.into_owned()
+}
+
+/// An export whose files last as long as it does.
+pub struct Shipped {
+    export: SchoolExport,
+    _directory: TempDir,
+}
+
+impl std::ops::Deref for Shipped {
+    type Target = SchoolExport;
+
+    fn deref(&self) -> &SchoolExport {
+        &self.export
+    }
 }
 
 /// The records read and the records refused.
