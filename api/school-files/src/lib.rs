@@ -36,6 +36,7 @@ mod onde;
 pub mod phones;
 mod records;
 mod report;
+pub mod sample;
 mod siecle;
 mod source;
 mod text;

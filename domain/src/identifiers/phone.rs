@@ -13,7 +13,7 @@ const FICTION: &[&str] = &[
 /// Overseas mobile ranges that no operator holds, used for samples; the regulator reserves none
 /// for fiction there. In order: Mayotte, La Réunion, Guadeloupe, Guyane, Martinique.
 const UNASSIGNED_OVERSEAS: &[&str] = &[
-    "+26263998",
+    "+26263988",
     "+26269398",
     "+59069198",
     "+59469458",
@@ -46,7 +46,7 @@ impl E164 {
         let within = |ranges: &[&str], length| {
             self.0.len() == length && ranges.iter().any(|prefix| self.0.starts_with(prefix))
         };
-        within(FICTION, "+33639980001".len()) || within(UNASSIGNED_OVERSEAS, "+262639980001".len())
+        within(FICTION, "+33639980001".len()) || within(UNASSIGNED_OVERSEAS, "+262639880001".len())
     }
 
     /// The ranges of [`E164::is_fictional`] overseas, as prefixes.

@@ -2,5 +2,6 @@
 
 mod bad_files;
 mod onde;
+mod samples;
 mod siecle;
 mod support;
