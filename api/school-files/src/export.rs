@@ -1,6 +1,6 @@
 //! Recognising files, grouping them into exports, and reading one export.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,12 +121,15 @@ pub fn plan(paths: &[PathBuf], options: &ReadOptions) -> Plan {
             Ok(Some(file)) => {
                 let onde = file.system == SourceSystem::Onde;
                 let group = groups.entry((file.uai, onde)).or_default();
-                if group.contains_key(&file.role) {
-                    let (kind, uai) = (kind(file.system, file.role), file.uai.to_string());
-                    let reason = FileReason::TwiceGiven { kind, uai };
-                    plan.refused.push(FileError::whole(path, reason));
-                } else {
-                    group.insert(file.role, file);
+                match group.entry(file.role) {
+                    btree_map::Entry::Vacant(place) => {
+                        place.insert(file);
+                    }
+                    btree_map::Entry::Occupied(_) => {
+                        let (kind, uai) = (kind(file.system, file.role), file.uai.to_string());
+                        let reason = FileReason::TwiceGiven { kind, uai };
+                        plan.refused.push(FileError::whole(path, reason));
+                    }
                 }
             }
         }
@@ -293,7 +296,10 @@ impl ExportFiles {
             SourceSystem::Onde => {
                 let context = onde::Context::new(self.uai, academie, &self.options.pseudonym_key);
                 let index = onde::Index::build(&self.pupils, &self.guardians, &context)?;
-                (Degree::First, Joins::Onde(Arc::new(index), context))
+                (
+                    Degree::First,
+                    Joins::Onde(Arc::new(index), Box::new(context)),
+                )
             }
         };
         let header = EstablishmentHeader {
@@ -317,7 +323,7 @@ impl ExportFiles {
 #[derive(Clone, Debug)]
 enum Joins {
     Siecle(Arc<siecle::Index>, Academie),
-    Onde(Arc<onde::Index>, onde::Context),
+    Onde(Arc<onde::Index>, Box<onde::Context>),
 }
 
 /// A validated export, whose records can be streamed as often as wanted.
@@ -371,7 +377,7 @@ impl SchoolExport {
             Joins::Onde(index, context) => Box::new(onde::GuardianReader::open(
                 source,
                 Arc::clone(index),
-                context.clone(),
+                context.as_ref().clone(),
                 ordinal,
             )?),
         })
@@ -393,7 +399,7 @@ impl SchoolExport {
             Joins::Onde(index, context) => Box::new(onde::PupilReader::open(
                 source,
                 Arc::clone(index),
-                context.clone(),
+                context.as_ref().clone(),
                 ordinal,
             )?),
         })

@@ -133,7 +133,7 @@ fn write_pupil(table: &mut Table, child: &SampleChild) -> io::Result<()> {
         (Some(Fault::Date), _) => "31/02/2018".to_owned(),
         (_, None) => String::new(),
         // Both ways to write a date are met.
-        (_, Some(date)) if child.number % 2 == 0 => date.to_string(),
+        (_, Some(date)) if child.number.is_multiple_of(2) => date.to_string(),
         (_, Some(date)) => date.format("%d/%m/%Y").to_string(),
     };
     let given_names = match child.fault {
