@@ -6,19 +6,11 @@ use std::str::FromStr;
 use super::serde_as_text;
 
 /// Reserved by the French regulator for works of fiction: never given to anyone.
-const FICTION: &[&str] = &[
-    "+3319900", "+3326191", "+3335301", "+3346571", "+3353649", "+3363998",
-];
+const FICTION: &[&str] = &["+3319900", "+3326191", "+3335301", "+3346571", "+3353649", "+3363998"];
 
 /// Overseas mobile ranges that no operator holds, used for samples; the regulator reserves none
 /// for fiction there. In order: Mayotte, La Réunion, Guadeloupe, Guyane, Martinique.
-const UNASSIGNED_OVERSEAS: &[&str] = &[
-    "+26263988",
-    "+26269398",
-    "+59069198",
-    "+59469458",
-    "+59670919",
-];
+const UNASSIGNED_OVERSEAS: &[&str] = &["+26263988", "+26269398", "+59069198", "+59469458", "+59670919"];
 
 /// A telephone number in E.164 form: `+`, then 4 to 15 digits.
 ///
@@ -43,9 +35,8 @@ impl E164 {
     #[must_use]
     pub fn is_fictional(&self) -> bool {
         // Nine digits after the calling code, in all of these.
-        let within = |ranges: &[&str], length| {
-            self.0.len() == length && ranges.iter().any(|prefix| self.0.starts_with(prefix))
-        };
+        let within =
+            |ranges: &[&str], length| self.0.len() == length && ranges.iter().any(|prefix| self.0.starts_with(prefix));
         within(FICTION, "+33639980001".len()) || within(UNASSIGNED_OVERSEAS, "+262639880001".len())
     }
 
@@ -88,18 +79,8 @@ mod tests {
 
     #[test]
     fn only_the_international_form_is_accepted() {
-        assert_eq!(
-            "+33639980001".parse::<E164>().unwrap().as_str(),
-            "+33639980001"
-        );
-        for bad in [
-            "",
-            "0639980001",
-            "+",
-            "+33 639980001",
-            "+0639980001",
-            "+1234567890123456",
-        ] {
+        assert_eq!("+33639980001".parse::<E164>().unwrap().as_str(), "+33639980001");
+        for bad in ["", "0639980001", "+", "+33 639980001", "+0639980001", "+1234567890123456"] {
             assert_eq!(bad.parse::<E164>(), Err(E164ShapeError), "{bad}");
         }
     }
