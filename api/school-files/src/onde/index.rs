@@ -224,7 +224,10 @@ impl Index {
             for mut held in row.held {
                 held.guardian = context.guardian_key(digest);
                 if !self.held.iter().rev().take_while(|other| other.guardian == held.guardian).any(|other| {
-                    other.child_family_name == held.child_family_name && other.child_given_name == held.child_given_name
+                    // Told again by another row of the same person; two of one row are two children.
+                    other.line != held.line
+                        && other.child_family_name == held.child_family_name
+                        && other.child_given_name == held.child_given_name
                 }) {
                     self.held.push(held);
                 }

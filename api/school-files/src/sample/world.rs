@@ -247,6 +247,7 @@ impl World {
                 placed.child.class.clone_from(&twin.child.class);
                 placed.child.adult = false;
             }
+            name_apart(&mut placed.child, &children);
             children.push(placed);
         }
         let mut family = Family { children, guardians };
@@ -326,6 +327,15 @@ impl World {
                 guardian.mobile = Some(format!("+3363998{number:04}"));
             }
         }
+    }
+}
+
+/// Gives a child another first name where an elder sibling already bears it.
+fn name_apart(child: &mut SampleChild, elder: &[Placed]) {
+    let mut number = child.number;
+    while elder.iter().any(|placed| placed.child.given_names[0] == child.given_names[0]) {
+        child.given_names[0] = names::given_name_of(number, child.female).to_owned();
+        number += 1;
     }
 }
 
