@@ -2,12 +2,12 @@
 
 use clap::{Parser, Subcommand};
 use projections::{ComparedTable, DifferenceKind};
+use replay::account;
 use replay::check::{Checked, Stage, check};
 use replay::history::history;
 use replay::language::Language;
 use replay::source::{Location, Opened};
 use replay::state::{Moment, resolve, state};
-use replay::account;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -126,19 +126,27 @@ fn report(checked: &Checked, language: Language) -> String {
     let french = language == Language::Fr;
     let (size, read, root) = (checked.tree.size, checked.read, hex::encode(checked.tree.root));
     let mut text = if french {
-        format!("Arbre : {size} événements, racine {root}, égale à celle enregistrée.\n\
-                 Lecture : {read} événements, positions sans trou, dates croissantes, données scellées conformes.\n")
+        format!(
+            "Arbre : {size} événements, racine {root}, égale à celle enregistrée.\n\
+                 Lecture : {read} événements, positions sans trou, dates croissantes, données scellées conformes.\n"
+        )
     } else {
-        format!("Tree: {size} events, root {root}, equal to the stored one.\n\
-                 Reading: {read} events, positions gapless, times in order, sealed data as committed to.\n")
+        format!(
+            "Tree: {size} events, root {root}, equal to the stored one.\n\
+                 Reading: {read} events, positions gapless, times in order, sealed data as committed to.\n"
+        )
     };
     for view in &checked.views {
         let rows: u64 = view.tables.iter().map(|table| table.rows).sum();
         let (name, tables, next) = (view.name, view.tables.len(), view.next);
         text.push_str(&match (french, view.is_equal()) {
-            (true, true) => format!("Vue {name} : égale à sa reconstruction ({tables} tables, {rows} lignes, position {next}).\n"),
+            (true, true) => {
+                format!("Vue {name} : égale à sa reconstruction ({tables} tables, {rows} lignes, position {next}).\n")
+            }
             (true, false) => format!("Vue {name} : DIFFÈRE de sa reconstruction à la position {next}.\n"),
-            (false, true) => format!("View {name}: equal to its replay ({tables} tables, {rows} rows, position {next}).\n"),
+            (false, true) => {
+                format!("View {name}: equal to its replay ({tables} tables, {rows} rows, position {next}).\n")
+            }
             (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
         });
         view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));

@@ -81,11 +81,9 @@ fn pupil(event: &PupilEvent) -> String {
                 Departure::AbsentFromExport => " (absent from the last export)".to_owned(),
             }
         ),
-        PupilEvent::GuardianLinked { guardian, establishment, level: how, relationship } => format!(
-            "Establishment {establishment} declared guardian {guardian}: {}{}.",
-            level(*how),
-            tie(relationship)
-        ),
+        PupilEvent::GuardianLinked { guardian, establishment, level: how, relationship } => {
+            format!("Establishment {establishment} declared guardian {guardian}: {}{}.", level(*how), tie(relationship))
+        }
         PupilEvent::GuardianLinkChanged { guardian, establishment, level: how, relationship } => format!(
             "Establishment {establishment} changed the responsibility of {guardian}: {}{}.",
             level(*how),

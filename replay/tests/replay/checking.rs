@@ -55,13 +55,20 @@ async fn every_kind_of_tampering_is_found_and_named() {
     sqlx::query("CREATE TABLE public.untouched AS TABLE ledger.event").execute(&owner).await.unwrap();
     let sealed = "(SELECT min(position) FROM public.untouched WHERE octet_length(segments) > 100)";
     let last = "(SELECT max(position) FROM public.untouched)";
-    let flip = |column: &str, byte: usize| {
-        format!("{column} = set_byte({column}, {byte}, get_byte({column}, {byte}) # 1)")
-    };
+    let flip =
+        |column: &str, byte: usize| format!("{column} = set_byte({column}, {byte}, get_byte({column}, {byte}) # 1)");
     for (what, change, at) in [
-        ("payload", format!("payload = (payload::text || ' ')::json WHERE position = {last}"), "tree: event at position"),
+        (
+            "payload",
+            format!("payload = (payload::text || ' ')::json WHERE position = {last}"),
+            "tree: event at position",
+        ),
         ("actor", format!("actor = 'operator:99' WHERE position = {last}"), "tree: event at position"),
-        ("time", format!("recorded_at = recorded_at - interval '1 µs' WHERE position = {last}").replace('µ', "u"), "tree: event at position"),
+        (
+            "time",
+            format!("recorded_at = recorded_at - interval '1 microsecond' WHERE position = {last}"),
+            "tree: event at position",
+        ),
         ("leaf", format!("{} WHERE position = {last}", flip("leaf", 3)), "tree: event at position"),
         ("commitment", format!("{} WHERE position = {sealed}", flip("segments", 20)), "tree: event at position"),
         ("ciphertext", format!("{} WHERE position = {sealed}", flip("segments", 90)), "reading: event at position"),

@@ -27,16 +27,12 @@ async fn a_history_is_whole_whether_or_not_the_timeline_is_up_to_date() {
     assert!(half.len() >= indexed.len());
     let views = setting.project().await;
     let account_events = setting.world.accounts[0].version as usize;
-    for (language, by, opened) in
-        [(Language::Fr, "Par ", "Le compte"), (Language::En, "By ", "Account")]
-    {
+    for (language, by, opened) in [(Language::Fr, "Par ", "Le compte"), (Language::En, "By ", "Account")] {
         let text = told(&setting, &views, account, language).await;
         assert!(text.lines().filter(|line| line.trim_start().starts_with(by)).count() >= account_events);
         assert!(text.contains(opened), "{text}");
-        let positions: Vec<u64> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix('#')?.split_whitespace().next()?.parse().ok())
-            .collect();
+        let positions: Vec<u64> =
+            text.lines().filter_map(|line| line.strip_prefix('#')?.split_whitespace().next()?.parse().ok()).collect();
         assert!(positions.is_sorted_by(|a, b| a < b), "an event is told twice or out of order");
     }
     assert_eq!(told(&setting, &views, account, Language::Fr).await, {

@@ -29,8 +29,7 @@ fn catalogue(language: Language) -> String {
     ] {
         text.push_str(&format!("{actor}\n  {}\n", words::actor(language, &actor)));
     }
-    for reason in
-        [Reason::SchoolData, Reason::OwnRequest, Reason::SupportRequest, Reason::Administration, Reason::Rule]
+    for reason in [Reason::SchoolData, Reason::OwnRequest, Reason::SupportRequest, Reason::Administration, Reason::Rule]
     {
         text.push_str(&format!("{}\n  {}\n", reason.as_str(), words::reason(language, reason)));
     }
@@ -51,7 +50,8 @@ fn the_english_catalogue() {
 fn after_erasure_no_sentence_holds_a_personal_value() {
     for language in Language::ALL {
         for mut event in samples::every_event() {
-            let values: Vec<String> = event.segments().iter().filter_map(|segment| segment.plaintext()).map(text).collect();
+            let values: Vec<String> =
+                event.segments().iter().filter_map(|segment| segment.plaintext()).map(text).collect();
             event.segments().into_iter().for_each(|segment| segment.erase());
             let sentence = words::event(language, &event);
             for word in values.iter().flat_map(|value| value.split(['"', ',', ':', '{', '}', '[', ']'])) {
