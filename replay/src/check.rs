@@ -6,12 +6,10 @@
 //!    recorded times never going back.
 //! 3. *Views*: each rebuilt beside the live one and compared row by row.
 
+use futures::TryStreamExt;
 use ledger::{Ledger, ReadError, Verified, VerifyError};
 use projections::{Comparison, Name, RebuildError, compare};
 use sqlx::PgPool;
-
-/// Events read at once.
-const PAGE: u32 = 4_000;
 
 /// Something is not as it was recorded, or could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +94,8 @@ pub async fn check(
 
 async fn read_all(ledger: &Ledger, size: u64, mut progress: impl FnMut(u64) + Send) -> Result<u64, CheckError> {
     let (mut next, mut latest) = (0, chrono::DateTime::UNIX_EPOCH);
-    while next < size {
-        let page = ledger.read(next, PAGE).await?;
-        if page.is_empty() {
-            return Err(CheckError::Short { read: next, size });
-        }
+    let mut pages = std::pin::pin!(ledger.stream(0));
+    while let Some(page) = pages.try_next().await? {
         for event in &page {
             if event.position != next {
                 return Err(CheckError::Gap { expected: next, found: event.position });
@@ -112,5 +107,6 @@ async fn read_all(ledger: &Ledger, size: u64, mut progress: impl FnMut(u64) + Se
         }
         progress(next);
     }
-    Ok(next)
+    // More may have come since the tree was walked.
+    if next < size { Err(CheckError::Short { read: next, size }) } else { Ok(next) }
 }

@@ -201,7 +201,7 @@ fn establishment(event: &EstablishmentEvent) -> String {
             format!("The establishment’s description changed: {}.", described(name, *academie, *degree))
         }
         EstablishmentEvent::SchoolDataImportStarted { import, format, school_year, exported_at, digests } => format!(
-            "Import {import} of a {} export of {} began (year {}, {} files).",
+            "Import {import} of a {} export of {} began (year {}, files: {}).",
             match format {
                 ExportFormat::Siecle => "SIECLE",
                 ExportFormat::Onde => "ONDE",
@@ -211,8 +211,8 @@ fn establishment(event: &EstablishmentEvent) -> String {
             digests.len()
         ),
         EstablishmentEvent::SchoolDataImported { import, counts } => format!(
-            "Import {import} ended: {} pupils and {} guardians read, {} pupils changed, {} records refused, \
-             {} links waiting.",
+            "Import {import} ended. Pupils read: {}, guardians read: {}, pupils changed: {}, records refused: {}, \
+             links waiting: {}.",
             counts.pupils, counts.guardians, counts.changed, counts.refused, counts.held
         ),
     }

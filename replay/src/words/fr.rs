@@ -204,7 +204,7 @@ fn establishment(event: &EstablishmentEvent) -> String {
             format!("La description de l’établissement change : {}.", described(name, *academie, *degree))
         }
         EstablishmentEvent::SchoolDataImportStarted { import, format, school_year, exported_at, digests } => format!(
-            "L’import {import} d’un export {} du {} commence (année {}, {} fichiers).",
+            "L’import {import} d’un export {} du {} commence (année {}, fichiers : {}).",
             match format {
                 ExportFormat::Siecle => "SIECLE",
                 ExportFormat::Onde => "ONDE",
@@ -214,8 +214,8 @@ fn establishment(event: &EstablishmentEvent) -> String {
             digests.len()
         ),
         EstablishmentEvent::SchoolDataImported { import, counts } => format!(
-            "L’import {import} se termine : {} élèves et {} responsables lus, {} élèves modifiés, {} fiches refusées, \
-             {} liens en attente.",
+            "L’import {import} se termine. Élèves lus : {}, responsables lus : {}, élèves modifiés : {}, \
+             fiches refusées : {}, liens en attente : {}.",
             counts.pupils, counts.guardians, counts.changed, counts.refused, counts.held
         ),
     }

@@ -1,4 +1,4 @@
-//! What the programs says of events, actors and reasons: one file per language, one sentence per event variant.
+//! What the program says of events, actors and reasons: one file per language, one sentence per event variant.
 
 mod en;
 mod fr;
@@ -34,7 +34,7 @@ pub fn reason(language: Language, reason: Reason) -> &'static str {
     }
 }
 
-/// `Ana Camille FICTIF (d’usage D’EXEMPLE)`, or the word for erased.
+/// `Ana Camille FICTIF (D’EXEMPLE)`, or the word for erased.
 fn pupil_name(civil_status: &Personal<CivilStatus>, erased: &str) -> String {
     let Some(status) = civil_status.known() else { return erased.to_owned() };
     let mut name = status.given_names.join(" ");
