@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod headers;
+pub mod import;
 pub mod incident;
 pub mod pages;
 pub mod router;
