@@ -12,10 +12,7 @@ use school_files::{ReadOptions, plan};
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let pupils = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
-    let mut spec = SampleSpec {
-        error_rate: 0.01,
-        ..SampleSpec::new(1, pupils)
-    };
+    let mut spec = SampleSpec { error_rate: 0.01, ..SampleSpec::new(1, pupils) };
     if let Some(schools) = arguments.next() {
         spec.secondary_schools = schools.parse()?;
         spec.primary_schools = spec.secondary_schools;
@@ -23,18 +20,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let start = Instant::now();
     let summary = write_samples(&spec, directory.path())?;
-    println!(
-        "written: {} people in {:.2?}",
-        summary.pupils + summary.guardians,
-        start.elapsed()
-    );
+    println!("written: {} people in {:.2?}", summary.pupils + summary.guardians, start.elapsed());
 
     let start = Instant::now();
     let (mut people, mut refused, mut held) = (0_u64, 0_u64, 0);
-    let plan = plan(
-        &summary.files,
-        &ReadOptions::new([1; 32], NaiveDateTime::default()),
-    );
+    let plan = plan(&summary.files, &ReadOptions::new([1; 32], NaiveDateTime::default()));
     let mut validation = std::time::Duration::ZERO;
     for files in &plan.exports {
         let begun = Instant::now();
@@ -42,18 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         validation += begun.elapsed();
         held += export.held_links().len();
         for entry in export.guardians_from(0)? {
-            if entry?.outcome.is_ok() {
-                people += 1
-            } else {
-                refused += 1
-            }
+            if entry?.outcome.is_ok() { people += 1 } else { refused += 1 }
         }
         for entry in export.pupils_from(0)? {
-            if entry?.outcome.is_ok() {
-                people += 1
-            } else {
-                refused += 1
-            }
+            if entry?.outcome.is_ok() { people += 1 } else { refused += 1 }
         }
     }
     let elapsed = start.elapsed();

@@ -6,9 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use chrono::{NaiveDate, NaiveDateTime};
-use domain::identifiers::{
-    Academie, Degree, E164, GuardianKey, GuardianLevel, Ine, PupilKey, Relationship, Sex, Uai,
-};
+use domain::identifiers::{Academie, Degree, E164, GuardianKey, GuardianLevel, Ine, PupilKey, Relationship, Sex, Uai};
 
 use crate::report::{Notice, Rejection};
 

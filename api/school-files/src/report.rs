@@ -18,12 +18,7 @@ pub struct Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            record,
-            reason,
-        } = self;
+        let Self { file, line, record, reason } = self;
         write!(f, "{}, line {line}, {record}: {reason}", file.display())
     }
 }

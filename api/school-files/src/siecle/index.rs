@@ -194,13 +194,8 @@ impl Index {
     }
 
     pub(crate) fn class_of(&self, pupil: u64) -> Option<&str> {
-        let place = self
-            .classes
-            .binary_search_by_key(&pupil, |(pupil, _)| *pupil)
-            .ok()?;
-        self.class_names
-            .get(self.classes[place].1 as usize)
-            .map(String::as_str)
+        let place = self.classes.binary_search_by_key(&pupil, |(pupil, _)| *pupil).ok()?;
+        self.class_names.get(self.classes[place].1 as usize).map(String::as_str)
     }
 
     /// Links of a pupil, sorted by person then level.
