@@ -108,13 +108,16 @@ pub async fn save(
     remarks: &[(Remark, &str)],
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
-    let mut transaction = db.begin().await?;
-    // Losing the last rows in a crash means deciding a chunk again, which changes nothing.
-    sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
     let counts = &cursor.counts;
+    let column = |of: fn(&(Remark, &str)) -> String| remarks.iter().map(of).collect::<Vec<_>>();
+    // One statement, so that cursor and remarks land together without a transaction that could be left open.
     sqlx::query(
-        "UPDATE service.import_run SET stage = $2, ordinal = $3, pupils = $4, guardians = $5, refused = $6, \
-         held = $7, changed = $8, departed = $9, updated_at = $10 WHERE import = $1",
+        "WITH run AS (UPDATE service.import_run SET stage = $2, ordinal = $3, pupils = $4, guardians = $5, \
+                      refused = $6, held = $7, changed = $8, departed = $9, updated_at = $10 \
+                      WHERE import = $1 RETURNING import) \
+         INSERT INTO service.import_remark (import, kind, file, line, record, reason) \
+         SELECT run.import, remark.* FROM run, \
+                unnest($11::text[], $12::text[], $13::bigint[], $14::text[], $15::text[]) AS remark",
     )
     .bind(import.0)
     .bind(cursor.stage.as_str())
@@ -126,24 +129,14 @@ pub async fn save(
     .bind(counts.changed as i64)
     .bind(cursor.departed as i64)
     .bind(now)
-    .execute(&mut *transaction)
-    .await?;
-    if !remarks.is_empty() {
-        let column = |of: fn(&(Remark, &str)) -> String| remarks.iter().map(of).collect::<Vec<_>>();
-        sqlx::query(
-            "INSERT INTO service.import_remark (import, kind, file, line, record, reason) \
-             SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])",
-        )
-        .bind(import.0)
-        .bind(column(|(remark, _)| remark.kind.as_str().to_owned()))
-        .bind(column(|(_, file)| (*file).to_owned()))
-        .bind(remarks.iter().map(|(remark, _)| remark.line as i64).collect::<Vec<_>>())
-        .bind(column(|(remark, _)| remark.record.clone()))
-        .bind(column(|(remark, _)| remark.text.clone()))
-        .execute(&mut *transaction)
-        .await?;
-    }
-    transaction.commit().await
+    .bind(column(|(remark, _)| remark.kind.as_str().to_owned()))
+    .bind(column(|(_, file)| (*file).to_owned()))
+    .bind(remarks.iter().map(|(remark, _)| remark.line as i64).collect::<Vec<_>>())
+    .bind(column(|(remark, _)| remark.record.clone()))
+    .bind(column(|(remark, _)| remark.text.clone()))
+    .execute(db)
+    .await
+    .map(drop)
 }
 
 /// What a run told of single records, in the order of the run.

@@ -25,7 +25,7 @@ async fn a_bad_file_is_refused_whole_with_line_and_reason() {
     let refused = setting.import_files(files, &ImportOptions::default()).await.unwrap_err();
     assert!(matches!(refused, ImportError::File(_)), "{refused}");
     let told = refused.to_string();
-    assert!(told.contains("ElevesAvecAdresses.xml, line 4"), "{told}");
+    assert!(told.contains("ElevesAvecAdresses.xml, line 5"), "{told}");
     assert_eq!(setting.size().await, 0);
     setting.stop().await;
 }
@@ -39,7 +39,7 @@ async fn a_bad_record_is_refused_alone_and_told_without_personal_data() {
     assert_eq!((summary.counts.pupils, summary.counts.refused), (2, 1));
     assert_eq!(setting.count("view_people.pupil").await, 2);
     let line = &summary.report[0];
-    assert_eq!((line.file.as_str(), line.line, line.record.as_str()), ("ElevesAvecAdresses.xml", 5, "ELEVE 2"));
+    assert_eq!((line.file.as_str(), line.line, line.record.as_str()), ("ElevesAvecAdresses.xml", 6, "ELEVE 2"));
     assert!(!format!("{line:?}").contains("FICTIF") && !format!("{line:?}").contains(INES[1]));
     setting.stop().await;
 }

@@ -58,6 +58,12 @@ async fn assert_accounts(setting: &Setting) {
     assert_eq!(lacking, 0, "each legal guardian's record stands behind one account");
 }
 
+fn assert_same(found: &[String], expected: &[String], seed: u64) {
+    let lacking: Vec<_> = expected.iter().filter(|line| !found.contains(line)).collect();
+    let more: Vec<_> = found.iter().filter(|line| !expected.contains(line)).collect();
+    assert!(found == expected, "seed {seed}: lacks {lacking:#?}, has {more:#?}");
+}
+
 async fn import_all(setting: &Setting, exports: &[Vec<PathBuf>]) {
     for files in exports {
         imported(setting.import_files(files.clone(), &ImportOptions::default()).await.unwrap());
@@ -129,46 +135,13 @@ async fn any_order_and_any_interruption_end_the_same() {
         for files in &first {
             imported(import_with_interruptions(&setting, files, seed + 1).await);
         }
-        assert_eq!(people(&setting).await, after_first, "seed {seed}");
+        assert_same(&people(&setting).await, &after_first, seed);
         for files in &later {
             imported(import_with_interruptions(&setting, files, seed + 2).await);
         }
-        let found = people(&setting).await;
-        let differing: Vec<_> = found.iter().filter(|line| !after_later.contains(line)).collect();
-        assert!(found == after_later, "seed {seed}: {differing:#?}");
+        assert_same(&people(&setting).await, &after_later, seed);
         assert_accounts(&setting).await;
         setting.assert_equal_to_replay().await;
         setting.stop().await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn links_of_twins_and_homonyms_wait_and_an_answer_lasts() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut spec = SampleSpec::new(3, 500);
-    spec.secondary_schools = 0;
-    spec.primary_schools = 1;
-    let files = exports(&spec, folder.path()).remove(0);
-    let setting = Setting::new().await;
-    let summary = imported(setting.import_files(files.clone(), &ImportOptions::default()).await.unwrap());
-    let waiting = api::import::queue::waiting(&setting.db, None).await.unwrap();
-    assert_eq!(waiting.len() as u64, summary.counts.held);
-    let link = waiting.iter().find(|link| link.reason == "ambiguous").expect("the sample has homonyms");
-    assert!(link.candidates.len() > 1);
-
-    let (guardian, number, pupil) = (link.guardian, link.number.unsigned_abs(), link.candidates[0].pupil);
-    api::import::queue::settle(&setting.importer, guardian, number, Some(pupil)).await.unwrap();
-    let linked = format!("view_people.link WHERE guardian = '{guardian}' AND pupil = '{pupil}'");
-    assert_eq!(setting.count(&linked).await, 1);
-    assert_eq!(setting.count(&format!("view_accounts.account_guardian WHERE guardian = '{guardian}'")).await, 1);
-
-    // The next export still can't say it: the answer holds, and the question is not asked again.
-    let text = std::fs::read(&files[0]).unwrap();
-    std::fs::write(&files[0], [text.as_slice(), b"\r\n"].concat()).unwrap();
-    let size = setting.size().await;
-    imported(setting.import_files(files, &ImportOptions::default()).await.unwrap());
-    assert_eq!(setting.events_since(size).await, Vec::<String>::new());
-    assert_eq!(setting.count(&linked).await, 1);
-    setting.assert_equal_to_replay().await;
-    setting.stop().await;
 }

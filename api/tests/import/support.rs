@@ -29,7 +29,9 @@ impl Setting {
     pub async fn new() -> Self {
         let database = fresh_database().await;
         let db = database.pool(Role::Service, 12).await.unwrap();
-        let ledger = Ledger::open(db.clone(), MasterKeys::generate().unwrap()).await.unwrap();
+        // Always the same: the keys of ONDE guardians derive from it, and some tests compare two databases.
+        let keys = MasterKeys::from_hex(&"0123456789abcdef".repeat(8)).unwrap();
+        let ledger = Ledger::open(db.clone(), keys).await.unwrap();
         let runner = Runner::start(ledger.clone(), db.clone()).await.unwrap();
         let importer = Importer::new(ledger.clone(), db.clone(), runner.views(), Default::default());
         Self { ledger, db, importer, folder: TempDir::new().unwrap(), runner, _database: database }
