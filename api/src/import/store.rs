@@ -7,6 +7,7 @@ use domain::identifiers::{Academie, Uai};
 use domain::ids::ImportId;
 use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, PgPool, Row};
+use std::time::Duration;
 
 /// The parts of a run, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,7 +166,14 @@ pub async fn remarks(db: &PgPool, import: ImportId) -> sqlx::Result<Vec<ReportLi
 
 /// One import of an establishment at a time. The lock belongs to a connection of its own, so that it ends with
 /// the process, however that ends.
-pub struct SchoolLock(PgConnection);
+pub struct SchoolLock {
+    connection: PgConnection,
+    uai: Uai,
+}
+
+/// A lock whose process was killed goes a moment after it.
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 impl SchoolLock {
     /// Takes the lock; `None` when another import holds it.
@@ -174,12 +182,17 @@ impl SchoolLock {
     /// When the database fails.
     pub async fn take(db: &PgPool, uai: Uai) -> sqlx::Result<Option<Self>> {
         let mut connection = db.acquire().await?.detach();
-        let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('import:' || $1, 0))")
-            .bind(uai.as_str())
-            .fetch_one(&mut connection)
-            .await?;
-        if taken {
-            return Ok(Some(Self(connection)));
+        for attempt in 0..LOCK_ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            let taken: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('import:' || $1, 0))")
+                .bind(uai.as_str())
+                .fetch_one(&mut connection)
+                .await?;
+            if taken {
+                return Ok(Some(Self { connection, uai }));
+            }
         }
         connection.close().await?;
         Ok(None)
@@ -187,8 +200,14 @@ impl SchoolLock {
 
     /// Gives the lock back.
     pub async fn release(self) {
-        // Should this fail, the connection is gone and the lock with it.
-        let _ = self.0.close().await;
+        let Self { mut connection, uai } = self;
+        // Said explicitly, since the server ends a session only some time after it was closed. Should one of these
+        // fail, the connection is gone and the lock with it.
+        let _ = sqlx::query("SELECT pg_advisory_unlock(hashtextextended('import:' || $1, 0))")
+            .bind(uai.as_str())
+            .execute(&mut connection)
+            .await;
+        let _ = connection.close().await;
     }
 }
 
