@@ -11,6 +11,7 @@
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
 
+mod bulk;
 mod error;
 mod execute;
 pub mod leaf;
@@ -27,6 +28,7 @@ mod tail;
 mod unit;
 mod upcast;
 pub mod vault;
+mod verify;
 pub mod writer;
 
 pub use error::{AppendError, ExecuteError, ReadError};
@@ -35,6 +37,7 @@ pub use seal::{MasterKeys, MasterKeysError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};
 pub use upcast::Upcasters;
+pub use verify::{Verified, VerifyError};
 pub use writer::Clock;
 
 use crate::leaf::Hash;
@@ -164,10 +167,11 @@ impl Ledger {
     /// The tree's root and size, as stored.
     ///
     /// # Errors
-    /// When the database fails or the head is damaged.
+    /// When the database fails.
     pub async fn root(&self) -> Result<(u64, Hash), ReadError> {
-        let head = Head::read(&self.0.pool).await?;
-        Ok((head.size(), head.frontier.root()))
+        let (size, root): (i64, Hash) =
+            sqlx::query_as("SELECT size, root FROM ledger.head").fetch_one(&self.0.pool).await?;
+        Ok((size as u64, root))
     }
 
     /// Refuses further units and waits until those already queued have been answered.

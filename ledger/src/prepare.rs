@@ -52,12 +52,8 @@ pub(crate) async fn prepare(unit: Unit, keys: &KeyStore, master: &MasterKeys) ->
     if let Some(reason) = &unit.fault {
         return Err(AppendError::Invalid { command: unit.context.command, reason: reason.clone() });
     }
-    let subjects = || {
-        let events = unit.streams.iter().flat_map(|stream| &stream.events);
-        events.flat_map(|event| &event.segments).map(|(subject, _)| *subject)
-    };
-    let known = keys.get(subjects()).await?;
-    if let Some(subject) = subjects().find(|subject| matches!(known.get(subject), Some(Known::Destroyed))) {
+    let known = keys.get(unit.subjects()).await?;
+    if let Some(subject) = unit.subjects().find(|subject| matches!(known.get(subject), Some(Known::Destroyed))) {
         return Err(AppendError::Erased(subject));
     }
     let (keys, master) = (keys.clone(), master.clone());

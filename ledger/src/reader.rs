@@ -30,9 +30,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::read`].
     pub async fn read_as<E: AnyEvent>(&self, from: u64, limit: u32) -> Result<Vec<RecordedEvent<E>>, ReadError> {
-        let to = from.saturating_add(limit.into());
-        let tail = "WHERE e.position >= $1 AND e.position < $2 ORDER BY e.position";
-        self.select(tail, arguments2(clamp(from), clamp(to))?).await
+        self.page(from, limit.into()).await
     }
 
     /// All events of one stream from a sequence on, in order.
@@ -131,7 +129,7 @@ impl Ledger {
     pub(crate) async fn decode_rows<T: Send + 'static>(
         &self,
         rows: Vec<PgRow>,
-        decode: impl Fn(&Raw<'_>, &crate::Upcasters, &Ciphers) -> Result<T, ReadError> + Send + 'static,
+        decode: impl Fn(&Raw<'_>, &crate::Upcasters, &Ciphers<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<Vec<T>, ReadError> {
         let mut wanted: HashSet<SubjectId> = HashSet::new();
         for row in &rows {

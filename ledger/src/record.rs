@@ -3,12 +3,14 @@
 use crate::Upcasters;
 use crate::error::ReadError;
 use crate::leaf::Hash;
-use crate::seal::{Cipher, Known, Place, SealError, Sealed, open_segment, parse};
+use crate::seal::{Cipher, Known, Place, SealError, open_segment, parse};
 use chrono::{DateTime, Utc};
 use domain::context::{Actor, Reason};
 use domain::ids::{CommandId, SubjectId};
 use domain::personal::Sealable;
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use uuid::Uuid;
 
 /// What a reader of many streams decodes into: [`domain::Event`], or a program's own union of events.
@@ -80,12 +82,29 @@ pub(crate) struct Raw<'a> {
     pub leaf: Hash,
 }
 
-/// The keys for a set of events, ready for use.
-pub(crate) struct Ciphers(HashMap<SubjectId, Option<Cipher>>);
+/// The keys for a set of events. A cipher is made when first needed and kept while events of the same subject
+/// follow one another, as they mostly do. For one thread.
+pub(crate) struct Ciphers<'k> {
+    known: &'k HashMap<SubjectId, Known>,
+    last: RefCell<Option<(SubjectId, Rc<Cipher>)>>,
+}
 
-impl Ciphers {
-    pub(crate) fn new(known: &HashMap<SubjectId, Known>) -> Self {
-        Self(known.iter().map(|(subject, known)| (*subject, known.cipher())).collect())
+impl<'k> Ciphers<'k> {
+    pub(crate) fn new(known: &'k HashMap<SubjectId, Known>) -> Self {
+        Self { known, last: RefCell::new(None) }
+    }
+
+    /// The subject's cipher; `None` when the key is destroyed.
+    fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
+        if let Some((_, cipher)) = self.last.borrow().as_ref().filter(|(last, _)| *last == subject) {
+            return Ok(Some(cipher.clone()));
+        }
+        let known = self.known.get(&subject).ok_or(SealError::NoKey(subject))?;
+        let cipher = known.cipher().map(Rc::new);
+        if let Some(cipher) = &cipher {
+            *self.last.borrow_mut() = Some((subject, cipher.clone()));
+        }
+        Ok(cipher)
     }
 }
 
@@ -100,7 +119,7 @@ pub(crate) fn reveal(
     event: &mut impl Sealable,
     place: Place<'_>,
     frame: &[u8],
-    ciphers: &Ciphers,
+    ciphers: &Ciphers<'_>,
 ) -> Result<(), String> {
     if frame.is_empty() && event.segments().is_empty() {
         return Ok(());
@@ -114,23 +133,16 @@ pub(crate) fn reveal(
         if field.subject() != sealed.subject {
             return Err(format!("segment {index} is of another subject than its field"));
         }
-        match cipher(sealed, ciphers)? {
+        match ciphers.get(sealed.subject).map_err(|error| error.to_string())? {
             None => field.erase(),
             Some(cipher) => {
-                let opened = open_segment(place, index as u16, sealed, cipher).map_err(|error| error.to_string())?;
+                let opened = open_segment(place, index as u16, sealed, &cipher).map_err(|error| error.to_string())?;
                 // serde's message may quote the value.
                 field.reveal(opened.plaintext()).map_err(|_| format!("segment {index} is not of its field's type"))?;
             }
         }
     }
     Ok(())
-}
-
-fn cipher<'c>(sealed: &Sealed<'_>, ciphers: &'c Ciphers) -> Result<Option<&'c Cipher>, String> {
-    match ciphers.0.get(&sealed.subject) {
-        Some(cipher) => Ok(cipher.as_ref()),
-        None => Err(SealError::NoKey(sealed.subject).to_string()),
-    }
 }
 
 impl Raw<'_> {
@@ -157,7 +169,7 @@ impl Raw<'_> {
     pub(crate) fn decode<E: AnyEvent>(
         &self,
         upcasters: &Upcasters,
-        ciphers: &Ciphers,
+        ciphers: &Ciphers<'_>,
     ) -> Result<RecordedEvent<E>, ReadError> {
         let event =
             self.current(upcasters, |payload| E::decode(self.stream_type, payload).map_err(|error| error.to_string()));
@@ -168,7 +180,7 @@ impl Raw<'_> {
     pub(crate) fn decode_of<E: serde::de::DeserializeOwned + Sealable>(
         &self,
         upcasters: &Upcasters,
-        ciphers: &Ciphers,
+        ciphers: &Ciphers<'_>,
     ) -> Result<RecordedEvent<E>, ReadError> {
         let event =
             self.current(upcasters, |payload| serde_json::from_slice(payload).map_err(|error| error.to_string()));
@@ -178,7 +190,7 @@ impl Raw<'_> {
     fn complete<E: Sealable>(
         &self,
         event: Result<E, String>,
-        ciphers: &Ciphers,
+        ciphers: &Ciphers<'_>,
     ) -> Result<RecordedEvent<E>, ReadError> {
         let recorded = || -> Result<RecordedEvent<E>, String> {
             let mut event = event?;

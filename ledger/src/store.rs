@@ -75,7 +75,8 @@ where
             wanted.extend(subjects(position, &frame)?);
             read.push((row, metadata, frame, position));
         }
-        let ciphers = Ciphers::new(&self.ledger.keys().get(wanted).await?);
+        let known = self.ledger.keys().get(wanted).await?;
+        let ciphers = Ciphers::new(&known);
         read.into_iter()
             .map(|(row, metadata, frame, position)| {
                 self.envelope(row, metadata, &frame, &ciphers).map_err(|reason| ReadError::Event { position, reason })
@@ -88,7 +89,7 @@ where
         row: SerializedEvent,
         metadata: HashMap<String, String>,
         frame: &[u8],
-        ciphers: &Ciphers,
+        ciphers: &Ciphers<'_>,
     ) -> Result<EventEnvelope<A>, String> {
         let version = parse_version(&row.event_version).ok_or("its version is no number")?;
         let payload = self.ledger.upcasters().apply(A::TYPE, &row.event_type, version, row.payload);

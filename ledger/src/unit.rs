@@ -200,6 +200,12 @@ impl Unit {
         self
     }
 
+    /// Whose personal data its events hold; repeated as often as there are fields.
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = SubjectId> {
+        let events = self.streams.iter().flat_map(|stream| &stream.events);
+        events.flat_map(|event| &event.segments).map(|(subject, _)| *subject)
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.streams.iter().map(|stream| stream.events.len()).sum()

@@ -21,10 +21,39 @@ home-reset = I can’t sign in any more
 home-reset-text = I get my login back and choose a new password with my mobile phone.
 home-reset-action = Get back in
 
+operator-unknown = The operator of this service has not given its contact details yet.
+
 accessibility-title = Accessibility
-accessibility-lead = To be completed by the operator.
+accessibility-lead = Everybody should be able to use these pages, with or without a mouse, on a small or a large screen, with or without a screen reader.
+accessibility-state = Where we stand
+accessibility-state-text = These pages are designed to follow the French accessibility standard (RGAA 4.1) and WCAG 2.2 at level AA. They are checked by a program at each change. No full audit by people has been made yet, so conformance is not established.
+accessibility-means = What has been done
+accessibility-means-keyboard = Everything works with the keyboard, and the active element can always be seen.
+accessibility-means-script = Nothing depends on JavaScript.
+accessibility-means-phone = The pages adapt to a phone, to larger text and to a dark display.
+accessibility-means-forms = Every field has its label, and every error says how to correct it.
+accessibility-obstacle = If something stands in your way
+accessibility-obstacle-text = Tell the operator of the service on which page, and what you wanted to do:
+accessibility-defender = If you get no satisfactory answer, you can turn to the French Defender of Rights (Défenseur des droits).
+
 legal-title = Legal notice
-legal-lead = To be completed by the operator.
+legal-operator = Operator
+legal-operator-name = Operator of this service: { $name }.
+legal-operator-contact = Contact: { $contact }.
+legal-data = Personal data
+legal-data-source = The data comes from schools: identity of pupils and of their guardians, pupils’ birth dates, phone numbers, enrolments and guardianship. The service changes none of it and makes none up.
+legal-data-use = It is used to open accounts, to check who activates them, and to tell the digital services that you sign in to what they are allowed to know. The service does nothing else with it.
+legal-data-history = The history of each account is kept so that what happened can be explained. Personal data in it is encrypted with a key of each person’s own; destroying that key erases it.
+legal-data-requests = { $days ->
+    [one] The technical trace of requests, without their content, is kept for one day.
+   *[other] The technical trace of requests, without their content, is kept for { $days } days.
+}
+legal-rights = Your rights
+legal-rights-text = To have a mistake corrected, ask the child’s school: the correction arrives here with its next file. To see your data, have it erased or object to its use, ask the operator. You can also turn to the French data protection authority (CNIL).
+legal-cookies = Cookies
+legal-cookies-text = Only necessary cookies are used: they keep you signed in and remember the language. There is no audience measurement and no advertising.
+legal-software = Software
+legal-software-text = Matricule is free software, published under the European Union Public Licence (EUPL-1.2).
 
 form-errors = { $count ->
     [one] One answer needs correcting

@@ -2,11 +2,11 @@
 
 use super::{Global, telemetry};
 use crate::config::Config;
+use crate::listen::{self, Patience};
 use crate::router;
 use crate::running::Running;
 use anyhow::Context;
 use clap::Args;
-use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,33 +19,29 @@ impl Serve {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let config = global.load()?;
         telemetry::start(&config.log)?;
+        crate::incident::watch_panics();
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
     }
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     // First of all, so that a signal during the start stops it cleanly too.
-    let stop = stop_signal()?;
+    let mut stop = stop_signal()?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("can't listen on {}", config.listen))?;
     let running = Running::start(config).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, origin = running.app.config.origin(), "serving");
-    let grace = running.app.config.http.shutdown_grace.0;
-    let service = router::service(running.app.clone())?.into_make_service_with_connect_info::<SocketAddr>();
-    let mut stopping = stop.clone();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
-        let _ = stopping.wait_for(|stop| *stop).await;
-    });
-    let mut stop = stop;
-    let out_of_patience = async {
+    let http = &running.app.config.http;
+    let patience = Patience { head: http.request_timeout.0, grace: http.shutdown_grace.0 };
+    let stopped = async {
+        // An error means that whoever tells of signals is gone, which is as good a reason to stop.
         let _ = stop.wait_for(|stop| *stop).await;
         tracing::info!("stopping");
-        tokio::time::sleep(grace).await;
     };
-    tokio::select! {
-        ended = serving.into_future() => ended?,
-        () = out_of_patience => tracing::warn!("requests still running are given up"),
+    let service = router::service(running.app.clone())?;
+    if !listen::serve(listener, service, patience, stopped).await {
+        tracing::warn!("requests still running are given up");
     }
     running.stop().await;
     tracing::info!("stopped");

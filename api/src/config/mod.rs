@@ -7,6 +7,8 @@
 //! underscores: `MATRICULE_SMTP__HOST` is `host` of `[smtp]`. `DATABASE_URL` is `url` of `[database]`.
 
 mod load;
+#[cfg(test)]
+mod tests;
 mod values;
 
 pub use load::{ConfigError, REFERENCE, load};
@@ -51,6 +53,8 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     /// Outgoing SMS.
     pub sms: Option<Sms>,
+    /// Who runs the service.
+    pub operator: Operator,
     /// The demo.
     pub demo: Demo,
 }
@@ -224,6 +228,16 @@ pub struct Sms {
     pub sender: Option<String>,
 }
 
+/// `[operator]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Operator {
+    /// Its name, for the legal notice.
+    pub name: Option<String>,
+    /// Where users reach it: a mail address, a phone number, a postal address.
+    pub contact: Option<String>,
+}
+
 /// `[demo]`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -249,6 +263,7 @@ impl Default for Config {
             oidc: Oidc::default(),
             smtp: None,
             sms: None,
+            operator: Operator::default(),
             demo: Demo::default(),
         }
     }

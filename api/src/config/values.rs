@@ -41,7 +41,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         // Days and not months: humantime's month is a twelfth of a year, which nobody expects of a rule.
-        if self.0.subsec_nanos() == 0 && seconds > 0 && seconds % 86_400 == 0 {
+        if self.0.subsec_nanos() == 0 && seconds > 0 && seconds.is_multiple_of(86_400) {
             return match seconds / 86_400 {
                 1 => f.write_str("1day"),
                 days => write!(f, "{days}days"),
@@ -75,7 +75,7 @@ const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 <
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, factor) =
-            UNITS.into_iter().find(|(_, factor)| self.0 >= *factor && self.0 % factor == 0).unwrap_or(("B", 1));
+            UNITS.into_iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor)).unwrap_or(("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }
 }

@@ -3,7 +3,7 @@
 use super::error::Failure;
 use super::notes::Notes;
 use super::record::RequestRow;
-use super::{AppError, HEADER, Incident, Reference, render};
+use super::{AppError, HEADER, Incident, Reference, panics, render};
 use crate::app::App;
 use crate::pages::View;
 use axum::body::Body;
@@ -60,7 +60,7 @@ async fn answer(app: App, arrival: Arrival, incident: Incident, request: Request
     let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind();
     let response = match tokio::time::timeout(limit, handled).await {
         Ok(Ok(response)) => response,
-        Ok(Err(panic)) => AppError::internal(format!("panic: {}", panic_text(&*panic))).into_response(),
+        Ok(Err(panic)) => AppError::internal(panics::describe(&*panic)).into_response(),
         Err(_) => AppError::refused(StatusCode::SERVICE_UNAVAILABLE, "timeout").into_response(),
     };
     let failure = failure_of(&response);
@@ -161,12 +161,6 @@ fn needs_rendering(response: &Response) -> bool {
     }
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_none_or(|kind| kind.starts_with("text/plain"))
-}
-
-/// The message of a panic. Our own panics state impossibilities and hold no personal data; others might, so only
-/// static texts are taken whole.
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic.downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)")
 }
 
 /// The answer when even the middleware panics: no page of ours is trusted any more, so a fixed text.

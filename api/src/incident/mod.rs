@@ -12,6 +12,7 @@
 mod error;
 mod middleware;
 mod notes;
+mod panics;
 mod record;
 mod reference;
 mod render;
@@ -23,6 +24,7 @@ pub use error::AppError;
 pub(crate) use middleware::BARE_CODES;
 pub use middleware::{around, last_resort};
 pub use notes::Incident;
+pub use panics::watch as watch_panics;
 pub use record::{RequestLog, RequestRow, find};
 pub use reference::{NotAReference, Reference};
 

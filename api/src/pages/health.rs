@@ -4,6 +4,8 @@ use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use projections::Name;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Longest wait for the database's answer.
@@ -16,16 +18,34 @@ pub async fn alive() -> &'static str {
 }
 
 /// What `/readyz` says.
-#[derive(serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize)]
 pub struct Readiness {
+    /// Whether requests can be served.
     ready: bool,
+    /// Whether the database answers.
     database: bool,
+    /// Events that each view has still to take in. A view that lags is served from all the same: what depends on a
+    /// write waits for it by itself.
+    behind: BTreeMap<&'static str, u64>,
 }
 
 /// `GET /readyz`: whether requests can be served now.
 pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let asked = tokio::time::timeout(PATIENCE, sqlx::query("SELECT 1").execute(&app.db)).await;
-    let database = matches!(asked, Ok(Ok(_)));
-    let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready: database, database }))
+    let readiness = match tokio::time::timeout(PATIENCE, behind(&app)).await {
+        Ok(Ok(behind)) => Readiness { ready: true, database: true, behind },
+        Ok(Err(_)) | Err(_) => Readiness::default(),
+    };
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
+}
+
+async fn behind(app: &App) -> sqlx::Result<BTreeMap<&'static str, u64>> {
+    // Asked of the database and before the checkpoints, so that a view never seems ahead.
+    let size: i64 = sqlx::query_scalar("SELECT size FROM ledger.head").fetch_one(&app.db).await?;
+    let mut behind = BTreeMap::new();
+    for name in Name::ALL {
+        let next = app.views.checkpoint(name).await?;
+        behind.insert(name.as_str(), size.unsigned_abs().saturating_sub(next));
+    }
+    Ok(behind)
 }

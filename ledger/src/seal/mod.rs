@@ -20,7 +20,7 @@ mod frame;
 mod keys;
 mod master;
 
-pub(crate) use frame::{Place, Sealed, open_segment, parse, seal_segments};
+pub(crate) use frame::{Place, open_segment, parse, seal_segments};
 pub(crate) use keys::{KeyStore, Known, NewKey};
 pub use master::{MasterKeys, MasterKeysError};
 

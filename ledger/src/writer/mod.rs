@@ -32,7 +32,8 @@ use crate::tail::Tail;
 use crate::unit::Appended;
 use cache::TipCache;
 use chrono::{DateTime, Utc};
-use plan::{Plan, Refusal};
+use domain::ids::SubjectId;
+use plan::{KeyState, Plan, Refusal};
 use sql::Wanted;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use std::collections::HashSet;
@@ -85,6 +86,7 @@ pub(crate) fn spawn(
         head: None,
         caution: 0,
         tips: TipCache::new(TIPS),
+        erased: HashSet::new(),
     };
     (sender, tokio::spawn(writer.run(receiver)))
 }
@@ -101,12 +103,16 @@ pub(crate) struct Writer {
     head: Option<Head>,
     caution: u32,
     tips: TipCache,
+    /// Subjects erased by this writer: units sealed before may still be queued.
+    erased: HashSet<SubjectId>,
 }
 
 /// Why a batch did not go through.
 enum Trouble {
     /// Another instance wrote in between: take it the contended way.
     Overtaken,
+    /// No unit goes in by what is in memory; a refusal must be certain, so look under the lock.
+    Unsure,
     /// Nothing was written, and the connection is fit for use.
     Rejected(Arc<sqlx::Error>),
     /// The connection broke before anything could be committed.
@@ -141,9 +147,10 @@ impl Writer {
     /// Takes one batch through, whatever it takes, and answers every job.
     async fn batch(&mut self, mut jobs: Vec<Job>) {
         let deadline = tokio::time::Instant::now() + self.patience;
+        let mut unsure = false;
         loop {
             let mut decided = None;
-            match self.attempt(&mut jobs, &mut decided).await {
+            match self.attempt(&mut jobs, &mut decided, unsure).await {
                 Ok(()) => match decided {
                     Some(decided) => return self.settle(jobs, decided),
                     None => return,
@@ -152,6 +159,7 @@ impl Writer {
                     self.head = None;
                     self.caution = CAUTION;
                 }
+                Err(Trouble::Unsure) => unsure = true,
                 Err(Trouble::Rejected(error)) if jobs.len() == 1 => {
                     self.forget();
                     return refuse(jobs, &error);
@@ -186,15 +194,15 @@ impl Writer {
         }
     }
 
-    async fn attempt(&mut self, jobs: &mut [Job], decided: &mut Option<Decided>) -> Result<(), Trouble> {
+    async fn attempt(&mut self, jobs: &mut [Job], decided: &mut Option<Decided>, unsure: bool) -> Result<(), Trouble> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await.map_err(Trouble::Lost)?,
         };
-        let alone = self.caution == 0 && self.head.is_some();
+        let alone = self.caution == 0 && self.head.is_some() && !unsure;
         let result = self.on_connection(&mut connection, jobs, decided, alone).await;
         match result {
-            Ok(()) | Err(Trouble::Overtaken) => self.connection = Some(connection),
+            Ok(()) | Err(Trouble::Overtaken | Trouble::Unsure) => self.connection = Some(connection),
             Err(Trouble::Rejected(_)) => {
                 if connection.execute("ROLLBACK").await.is_ok() {
                     self.connection = Some(connection);
@@ -226,14 +234,13 @@ impl Writer {
                 head
             }
         };
-        let batch = self.decide(connection, jobs, head).await.map_err(lost)?;
+        let batch = self.decide(connection, jobs, head, alone).await.map_err(lost)?;
         let batch = decided.insert(batch);
         let units: Vec<&Prepared> =
             jobs.iter().zip(&batch.fates).filter(|(_, fate)| fate.is_ok()).map(|(job, _)| &*job.prepared).collect();
         if units.is_empty() {
-            // What we believe may be stale when we hold no lock: a refusal must be certain.
             if alone {
-                return Err(Trouble::Overtaken);
+                return Err(Trouble::Unsure);
             }
             connection.execute("ROLLBACK").await.map_err(lost)?;
             return Ok(());
@@ -258,6 +265,7 @@ impl Writer {
         connection: &mut PgConnection,
         jobs: &mut [Job],
         head: Head,
+        alone: bool,
     ) -> Result<Decided, sqlx::Error> {
         let first = head.size();
         let mut plan = Plan::new(head, (self.clock)().timestamp_micros());
@@ -278,7 +286,14 @@ impl Writer {
             }
             let touched = prepared.unit.claims.iter().chain(&prepared.unit.releases);
             reservations.extend(touched.map(|reservation| (reservation.kind.clone(), reservation.hash)));
-            keys.extend(prepared.new_keys.iter().map(|new| new.subject));
+            if alone {
+                keys.extend(prepared.new_keys.iter().map(|new| new.subject));
+                let erased = prepared.unit.subjects().filter(|subject| self.erased.contains(subject));
+                plan.keys.extend(erased.map(|subject| (subject, KeyState::Destroyed)));
+            } else {
+                // Another instance may have destroyed a key that this one still has in memory.
+                keys.extend(prepared.unit.subjects());
+            }
         }
         wanted.streams.extend(streams);
         wanted.reservations.extend(reservations);
@@ -327,12 +342,13 @@ impl Writer {
         }
     }
 
-    fn remember_keys(&self, prepared: &Prepared) {
+    fn remember_keys(&mut self, prepared: &Prepared) {
         for new in &prepared.new_keys {
             self.keys.stored(new);
         }
         for subject in &prepared.unit.erase {
             self.keys.forget(*subject);
+            self.erased.insert(*subject);
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct Plan {
     pub reservations: HashMap<ReservationKey, Option<String>>,
     /// Which of them change.
     pub changed: HashSet<ReservationKey>,
-    /// Keys already in the store, among those that the batch would add or destroy.
+    /// Keys known to be stored or destroyed, among those of the batch's subjects.
     pub keys: HashMap<SubjectId, KeyState>,
     /// Leaves of the units that go in, in order of position.
     pub leaves: Vec<Hash>,
@@ -138,13 +138,15 @@ impl Plan {
 
     fn check_keys(&self, prepared: &Prepared) -> Result<(), Refusal> {
         for new in &prepared.new_keys {
-            match self.keys.get(&new.subject) {
-                None => {}
-                Some(KeyState::Stored) => return Err(Refusal::Reseal),
-                Some(KeyState::Destroyed) => return Err(Refusal::Error(AppendError::Erased(new.subject))),
+            if self.keys.get(&new.subject) == Some(&KeyState::Stored) {
+                return Err(Refusal::Reseal);
             }
         }
-        Ok(())
+        // Sealed before the erasure, queued behind it: nothing is recorded of someone after their erasure.
+        match prepared.unit.subjects().find(|subject| self.keys.get(subject) == Some(&KeyState::Destroyed)) {
+            Some(erased) => Err(Refusal::Error(AppendError::Erased(erased))),
+            None => Ok(()),
+        }
     }
 
     fn append(&mut self, prepared: &mut Prepared) {

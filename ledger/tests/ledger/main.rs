@@ -5,6 +5,7 @@ mod crashes;
 mod golden;
 mod guards;
 mod races;
+mod reading;
 mod sealing;
 mod stores;
 mod support;

@@ -157,3 +157,49 @@ async fn instances_that_race_for_a_new_subject_converge_on_one_key() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_recorded_of_someone_after_their_erasure() {
+    let database = ledger::postgres::testing::fresh_database().await;
+    let keys = MasterKeys::generate().unwrap();
+    let instances = [instance(&database, keys.clone()).await, instance(&database, keys).await];
+    for round in 0..5 {
+        let person = subject();
+        // Both instances come to hold the key.
+        for ledger in &instances {
+            ledger.append(Unit::new(context()).stream::<Club>(&id(), 0, vec![joined(person, "Ada")])).await.unwrap();
+        }
+        let (stop, _) = tokio::sync::watch::channel(false);
+        let writers: Vec<_> = (0..6)
+            .map(|n| {
+                let (ledger, stop) = (instances[n % 2].clone(), stop.subscribe());
+                tokio::spawn(async move {
+                    while !*stop.borrow() {
+                        let unit = Unit::new(context()).stream::<Club>(&id(), 0, vec![joined(person, "Ada")]);
+                        match ledger.append(unit).await {
+                            Ok(_) => {}
+                            Err(AppendError::Erased(subject)) if subject == person => return,
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut tail = instances[0].tail();
+        let size = instances[0].size();
+        tail.wait_for(|now| *now > size + 20).await.unwrap();
+        let erasure = Unit::new(context()).stream::<Club>(&id(), 0, vec![visited()]).erase(person);
+        let erased_at = instances[round % 2].append(erasure).await.unwrap().first;
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        let _ = stop.send(true);
+        let after: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM ledger.event WHERE position > $1 AND event_type = 'Joined'")
+                .bind(erased_at as i64)
+                .fetch_one(&owner(&database).await)
+                .await
+                .unwrap();
+        assert_eq!(after, 0);
+    }
+}

@@ -150,6 +150,7 @@ impl Index {
                     [one] if self.pupils[*one as usize].key.is_some() => {
                         if !raw.children.contains(one) {
                             raw.children.push(*one);
+                            raw.tokens.push(context.token(&["child", &one.to_string()]));
                         }
                     }
                     several => raw.held.push(self.hold(child, several, table.line(), context)),
@@ -333,14 +334,19 @@ fn describe(
         .map(|(strength, what)| (*strength, context.digest("guardian", &[&name, &strength.to_string(), what])))
         .min()
         .unwrap_or_else(|| (5, context.digest("guardian", &[&name])));
-    let tokens = evidence
+    // Naming a child alike proves nothing: namesakes may have children that are namesakes too. A
+    // child that was found counts, and is added by the caller. Rows with one key cannot be told
+    // apart at all.
+    let mut tokens: Vec<u64> = evidence
         .iter()
+        .filter(|(strength, _)| *strength < 4)
         .map(|(strength, what)| {
             // A number is the same number in whichever column it stands.
             let kind = if *strength == 2 { 0 } else { *strength };
             context.token(&[&kind.to_string(), what])
         })
         .collect();
+    tokens.push(context.token(&["key", &format!("{:032x}", u128::from_be_bytes(key.1))]));
     RawRow { name, key, tokens, children: Vec::new(), held: Vec::new(), ordinal }
 }
 

@@ -245,7 +245,9 @@ impl World {
                 placed.school = twin.school;
                 placed.child.birth_date = twin.child.birth_date;
                 placed.child.class.clone_from(&twin.child.class);
+                placed.child.left_on = twin.child.left_on;
                 placed.child.adult = false;
+                placed.second_school = None;
             }
             name_apart(&mut placed.child, &children);
             children.push(placed);

@@ -156,6 +156,21 @@ fn one_person_at_two_addresses_is_one_guardian_and_namesakes_are_two() {
 }
 
 #[test]
+fn namesakes_whose_children_are_namesakes_stay_two_persons() {
+    let pupils =
+        [pupil("Homonyme", "Camille", "123456789AA", "CE1"), pupil("Homonyme", "Camille", "123456789AB", "CE1")];
+    let guardians = [
+        "MME;;Homonyme;Adèle;1 rue;33000;Bordeaux;France;;;;0639980001;;Homonyme;Camille;CE1",
+        "MME;;Homonyme;Adèle;2 rue;33000;Bordeaux;France;;;;0639980002;;Homonyme;Camille;CE1",
+    ];
+    let export = pair(&pupils.each_ref().map(String::as_str), &guardians).export();
+    let (guardians, _) = split(export.guardians_from(0).unwrap());
+    assert_eq!(guardians.len(), 2);
+    assert_ne!(guardians[0].source_key, guardians[1].source_key);
+    assert_eq!(export.held_links().len(), 2);
+}
+
+#[test]
 fn rows_may_be_short_but_not_long_and_bad_ones_are_refused_alone() {
     let export = pair(
         &[

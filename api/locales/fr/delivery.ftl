@@ -1,0 +1,44 @@
+# SMS : 160 caractères de l’alphabet GSM au plus (apostrophes droites, ni ê ni ç ni œ), sans lien, le code en premier.
+delivery-sms-code = { $code } est votre code Matricule, valable { $minutes } minutes. Ne le donnez à personne, quelle que soit la raison.
+delivery-sms-account-activated = Matricule : votre compte pour l'école est activé. Si ce n'est pas vous, prévenez l'établissement de votre enfant.
+delivery-sms-password-changed = Matricule : votre mot de passe vient de changer. Si ce n'est pas vous, prévenez l'établissement de votre enfant.
+delivery-sms-password-reset = Matricule : votre mot de passe a été réinitialisé. Si vous ne l'avez pas demandé, prévenez l'établissement de votre enfant.
+
+delivery-mail-signature =
+    Matricule, votre compte pour l’école
+    { $origin }
+    Ce message est envoyé automatiquement : inutile d’y répondre.
+
+delivery-mail-code-subject = Votre code Matricule
+delivery-mail-code-body =
+    Bonjour,
+
+    { $code } est votre code. Il est valable { $minutes } minutes, sur la page qui vous le demande.
+
+    Ne le donnez à personne, même si on vous le demande : ni l’établissement ni le service n’en ont besoin.
+    Si vous n’avez rien demandé, ne faites rien : sans ce code, personne n’ira plus loin.
+
+delivery-mail-account-activated-subject = Votre compte est activé
+delivery-mail-account-activated-body =
+    Bonjour,
+
+    Votre compte pour l’école est activé : un mot de passe vient d’y être choisi.
+
+    Si ce n’est pas vous, prévenez sans attendre l’établissement de votre enfant.
+
+delivery-mail-password-changed-subject = Votre mot de passe a changé
+delivery-mail-password-changed-body =
+    Bonjour,
+
+    Le mot de passe de votre compte pour l’école vient de changer.
+
+    Si c’est vous, vous n’avez rien à faire.
+    Si ce n’est pas vous, choisissez-en aussitôt un autre, par « Identifiant ou mot de passe oublié » sur la page d’accueil, et prévenez l’établissement de votre enfant.
+
+delivery-mail-password-reset-subject = Votre mot de passe a été réinitialisé
+delivery-mail-password-reset-body =
+    Bonjour,
+
+    Le mot de passe de votre compte pour l’école a été réinitialisé : l’ancien ne fonctionne plus. Un mot de passe provisoire vous est remis par ailleurs ; il sera à remplacer à la prochaine connexion.
+
+    Si vous ne l’avez pas demandé, prévenez l’établissement de votre enfant.

@@ -1,0 +1,87 @@
+//! What is read, and how what is wrong is refused.
+
+use super::{Config, REFERENCE, load};
+use std::path::PathBuf;
+
+/// Reads a configuration from a file, beside whatever the test process's environment says.
+fn from(text: &str) -> Result<Config, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("matricule.toml");
+    std::fs::write(&file, text).unwrap();
+    load(Some(&file), Some(PathBuf::from("elsewhere"))).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_reference_shows_every_key_with_its_default() {
+    let mut shown = toml::to_string(&from(REFERENCE).unwrap()).unwrap();
+    let mut defaults = toml::to_string(&Config { data_dir: "elsewhere".into(), ..Config::default() }).unwrap();
+    // DATABASE_URL may be set where the tests run.
+    for text in [&mut shown, &mut defaults] {
+        text.retain(|c| c != '\r');
+        *text = text.lines().filter(|line| !line.starts_with("url = ")).collect::<Vec<_>>().join("\n");
+    }
+    assert_eq!(shown, defaults);
+}
+
+#[test]
+fn the_keys_without_default_are_keys() {
+    let uncommented: String = REFERENCE
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ").filter(|rest| rest.starts_with('[') || rest.contains(" = ")).unwrap_or(line)
+        })
+        .map(|line| line.replace("postgres://…", "postgres://a@b/c").replace("\"…\"", "\"s\"") + "\n")
+        // The two sources of the master key exclude each other.
+        .filter(|line| !line.starts_with("value = "))
+        .collect();
+    let config = from(&uncommented).unwrap();
+    assert_eq!(config.smtp.unwrap().host, "smtp.example.org");
+    assert_eq!(config.sms.unwrap().sender.as_deref(), Some("MATRICULE"));
+    assert_eq!(config.passwords.hashing_threads, Some(2));
+}
+
+#[test]
+fn a_wrong_key_is_refused_by_its_name() {
+    for (text, expected) in [
+        ("lissen = \"127.0.0.1:1\"", "lissen"),
+        ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\nprot = 25", "smtp.prot"),
+        ("[smtp]\nfrom = \"A <a@example.org>\"", "smtp.host"),
+        ("listen = \"here\"", "listen"),
+        ("[codes]\nvalidity = \"soon\"", "codes.validity"),
+        ("[codes]\nattempts = \"many\"", "codes.attempts"),
+        ("[http]\nbody_limit = \"64\"", "http.body_limit"),
+        ("[log]\nformat = \"xml\"", "log.format"),
+        ("public_origin = \"https://example.org/compte\"", "public_origin"),
+        ("public_origin = \"http://compte.example.org\"", "public_origin"),
+        ("[oidc]\ncode_lifetime = \"10min\"", "oidc.code_lifetime"),
+        ("[master_key]\nfile = \"a\"\nvalue = \"b\"", "master_key"),
+        ("[sessions]\nidle = \"13h\"", "sessions.idle"),
+        ("[smtp]\nhost = \"a\"\nfrom = \"nobody\"", "smtp.from"),
+        ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\npassword = \"s\"", "smtp"),
+    ] {
+        let refused = from(text).expect_err(text);
+        assert!(refused.contains(&format!("- {expected}")), "{text}\n{refused}");
+    }
+}
+
+#[test]
+fn every_contradiction_is_told_at_once() {
+    let refused = from("[codes]\nattempts = 0\nsends = 0").unwrap_err();
+    assert!(refused.contains("codes.attempts") && refused.contains("codes.sends"), "{refused}");
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let text = "[sms]\nurl = \"https://sms.example.org\"\ntoken = \"hunter2\"\n[master_key]\nvalue = \"hunter2\"";
+    let config = from(text).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(!toml::to_string_pretty(&config).unwrap().contains("hunter2"));
+    let refused = from("[sms]\nurl = \"https://sms.example.org\"\ntoken = [\"hunter2\"]").unwrap_err();
+    assert!(refused.contains("sms.token") && !refused.contains("hunter2"), "{refused}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_so() {
+    let refused = load(Some("nowhere.toml".as_ref()), None).unwrap_err().to_string();
+    assert!(refused.contains("nowhere.toml: there is no such file"), "{refused}");
+}

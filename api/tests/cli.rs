@@ -1,0 +1,156 @@
+//! The program as it is run: configuration, the service's life, and following an incident.
+
+use ledger::postgres::testing::TempDataDir;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The program, with nothing of the test's own environment that would configure it.
+fn matricule(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_matricule"));
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        if name == "DATABASE_URL" || (name.starts_with("MATRICULE_") && !name.starts_with("MATRICULE_POSTGRES_")) {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(dir).stdin(Stdio::null());
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn config_check_prints_what_holds_and_masks_secrets() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("matricule.toml"), "language = \"en\"\n[codes]\nvalidity = \"20min\"\n").unwrap();
+    let output = matricule(dir.path())
+        .args(["config", "check", "--data-dir", "there"])
+        .env("MATRICULE_CODES__ATTEMPTS", "4")
+        .env("MATRICULE_MASTER_KEY__VALUE", "0123456789")
+        .env("DATABASE_URL", "postgres://someone:hunter2@db.example.org/matricule")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    for line in
+        ["language = \"en\"", "data_dir = \"there\"", "validity = \"20m\"", "attempts = 4", "url = \"(secret)\""]
+    {
+        assert!(shown.lines().any(|l| l == line), "{line}\n{shown}");
+    }
+    assert!(!shown.contains("hunter2") && !shown.contains("0123456789"));
+}
+
+#[test]
+fn a_wrong_variable_is_refused_at_start_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |name: &str, value: &str| -> Output {
+        let output = matricule(dir.path()).arg("serve").env(name, value).output().unwrap();
+        assert!(!output.status.success());
+        output
+    };
+    let unknown = text(&refused("MATRICULE_LISSEN", "127.0.0.1:0").stderr);
+    assert!(unknown.contains("lissen (from MATRICULE_LISSEN): there is no such key"), "{unknown}");
+    let wrong = text(&refused("MATRICULE_HTTP__REQUEST_TIMEOUT", "soon").stderr);
+    assert!(wrong.contains("http.request_timeout (from MATRICULE_HTTP__REQUEST_TIMEOUT)"), "{wrong}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing was begun");
+}
+
+/// A running service; killed if the test ends early.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what the test wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Service {
+    fn start(dir: &Path) -> Self {
+        let mut child = matricule(dir)
+            .args(["serve", "--data-dir"])
+            .arg(dir.join("data"))
+            .env("MATRICULE_LISTEN", "127.0.0.1:0")
+            .env("MATRICULE_LOG__FORMAT", "json")
+            .env("MATRICULE_HTTP__REQUEST_TIMEOUT", "2s")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let address = loop {
+            let Some(line) = lines.next() else { panic!("the service did not start:\n{said}") };
+            let line = line.unwrap();
+            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if entry["message"] == "serving" {
+                break entry["address"].as_str().unwrap().to_owned();
+            }
+            said.push_str(&line);
+        };
+        // Whoever writes into a pipe nobody reads is stopped by it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: elsewhere.example.org\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn terminate(&mut self) -> bool {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap().success()
+    }
+}
+
+#[test]
+fn the_service_starts_answers_cuts_off_the_slow_and_stops_with_its_database() {
+    let dir = TempDataDir::new();
+    let mut service = Service::start(dir.path());
+    let ready = service.get("/readyz");
+    assert!(ready.starts_with("HTTP/1.1 200") && ready.contains("\"people\":0"), "{ready}");
+    assert!(!service.get("/").contains("elsewhere.example.org"), "nothing is built from the Host header");
+
+    // A head that never ends.
+    let mut slow = TcpStream::connect(&service.address).unwrap();
+    slow.write_all(b"GET / HTTP/1.1\r\nX-").unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let began = Instant::now();
+    let mut end = Vec::new();
+    slow.read_to_end(&mut end).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(15));
+
+    let missing = service.get("/nowhere?name=Fictif");
+    let reference =
+        missing.lines().find_map(|line| line.strip_prefix("incident-reference: ")).unwrap().trim().to_owned();
+    let follow = |typed: &str| {
+        let mut command = matricule(dir.path());
+        command.args(["incident", "--data-dir"]).arg(dir.path().join("data")).args(typed.split(' '));
+        command.output().unwrap()
+    };
+    let told = follow(&reference.to_lowercase().replace('-', " "));
+    let told = text(&told.stdout) + &text(&told.stderr);
+    assert!(told.contains("Answered  404 (not-found)") && !told.contains("Fictif"), "{told}");
+
+    assert!(service.terminate());
+    assert!(!dir.path().join("data/pg/postmaster.pid").exists(), "PostgreSQL stopped too");
+    // Also beside a service that is not running.
+    let told = follow(&reference);
+    assert!(text(&told.stdout).contains("(none)"), "{}", text(&told.stderr));
+    let slip = if reference.starts_with('0') { "2" } else { "0" };
+    let refused = follow(&format!("{slip}{}", &reference[1..]));
+    assert!(!refused.status.success() && text(&refused.stderr).contains("check symbol"), "{}", text(&refused.stderr));
+}

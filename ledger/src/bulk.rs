@@ -1,0 +1,231 @@
+//! Reading many events fast: a page comes as one `COPY … TO STDOUT (FORMAT BINARY)`, its keys in one query, and is
+//! decoded on several threads; the next page is on its way meanwhile.
+
+use crate::error::ReadError;
+use crate::record::{AnyEvent, Ciphers, Raw, RecordedEvent, broken, subjects};
+use crate::seal::Known;
+use crate::{Ledger, Upcasters};
+use domain::ids::SubjectId;
+use futures::{Stream, TryStreamExt, stream};
+use sqlx::postgres::PgPoolCopyExt;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Events per page of a stream: large enough to make a query's fixed cost small, small enough to keep in memory.
+pub(crate) const PAGE: u64 = 8192;
+/// Rows decoded together by one thread.
+const CHUNK: usize = 1024;
+/// PostgreSQL counts microseconds from 2000-01-01.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// A page as it came over the wire.
+pub(crate) struct Page {
+    bytes: Vec<u8>,
+    /// Where each row's first field begins.
+    rows: Vec<usize>,
+    keys: HashMap<SubjectId, Known>,
+}
+
+impl Ledger {
+    /// All events from a position on, page by page, up to the end as it is when the last page is read. Faster than
+    /// [`Ledger::read`] page by page: the next page is read while one is decoded and used.
+    pub fn stream(&self, from: u64) -> impl Stream<Item = Result<Vec<RecordedEvent>, ReadError>> + Send + use<> {
+        self.stream_as(from)
+    }
+
+    /// [`Ledger::stream`] into a program's own union of events.
+    pub fn stream_as<E: AnyEvent>(
+        &self,
+        from: u64,
+    ) -> impl Stream<Item = Result<Vec<RecordedEvent<E>>, ReadError>> + Send + use<E> {
+        let ledger = self.clone();
+        let first = ledger.clone().start(from, PAGE);
+        stream::try_unfold((first, from), move |(page, from)| {
+            let ledger = ledger.clone();
+            async move {
+                let page = page.await.map_err(|_| ReadError::Cancelled)??;
+                if page.len() == 0 {
+                    return Ok(None);
+                }
+                let next = from + page.len() as u64;
+                let following = ledger.clone().start(next, PAGE);
+                let events = ledger.decode(page, from).await?;
+                Ok(Some((events, (following, next))))
+            }
+        })
+    }
+
+    /// One page of any size.
+    pub(crate) async fn page<E: AnyEvent>(&self, from: u64, limit: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let page = self.clone().start(from, limit).await.map_err(|_| ReadError::Cancelled)??;
+        self.decode(page, from).await
+    }
+
+    /// A task of its own: a connection left in the middle of a COPY would be of no more use.
+    pub(crate) fn start(self, from: u64, limit: u64) -> tokio::task::JoinHandle<Result<Page, ReadError>> {
+        tokio::spawn(async move { self.fetch(from, limit).await })
+    }
+
+    async fn fetch(&self, from: u64, limit: u64) -> Result<Page, ReadError> {
+        let to = from.saturating_add(limit).min(i64::MAX as u64);
+        let copy = format!(
+            "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
+             recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
+             WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
+        );
+        let mut bytes = Vec::new();
+        let mut messages = self.pool().copy_out_raw(&copy).await?;
+        while let Some(message) = messages.try_next().await? {
+            bytes.extend_from_slice(&message);
+        }
+        drop(messages);
+        let mut rows = Vec::new();
+        let mut wanted = HashSet::new();
+        let mut reader = Fields::after_header(&bytes).ok_or_else(|| malformed(from))?;
+        while let Some(start) = reader.next_row().ok_or_else(|| malformed(from))? {
+            let expected = from + rows.len() as u64;
+            rows.push(start);
+            let raw = reader.row().ok_or_else(|| malformed(expected))?;
+            if raw.position != expected {
+                return Err(broken(expected, &format!("missing; {} follows", raw.position)));
+            }
+            wanted.extend(subjects(raw.position, raw.segments)?);
+        }
+        let keys = self.keys().get(wanted).await?;
+        Ok(Page { bytes, rows, keys })
+    }
+
+    async fn decode<E: AnyEvent>(&self, page: Page, from: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let page = Arc::new(page);
+        let chunks: Vec<_> = (0..page.len())
+            .step_by(CHUNK)
+            .map(|first| {
+                let (page, upcasters) = (page.clone(), self.upcasters());
+                tokio::task::spawn_blocking(move || page.decode(first, &upcasters, from))
+            })
+            .collect();
+        let mut events = Vec::with_capacity(page.len());
+        for chunk in chunks {
+            events.extend(chunk.await.map_err(|_| ReadError::Cancelled)??);
+        }
+        Ok(events)
+    }
+}
+
+impl Page {
+    /// Number of events.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Its rows in order, the first at position `from`.
+    pub(crate) fn raws(&self, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
+        self.rows
+            .iter()
+            .zip(from..)
+            .map(|(start, position)| Fields { bytes: &self.bytes, at: *start }.row().ok_or_else(|| malformed(position)))
+    }
+
+    fn decode<E: AnyEvent>(
+        &self,
+        first: usize,
+        upcasters: &Upcasters,
+        from: u64,
+    ) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let ciphers = Ciphers::new(&self.keys);
+        let chunk = self.raws(from).skip(first).take(CHUNK);
+        chunk.map(|raw| raw?.decode(upcasters, &ciphers)).collect()
+    }
+}
+
+fn malformed(position: u64) -> ReadError {
+    broken(position, &"the database sent a malformed row")
+}
+
+/// Walks PostgreSQL's binary COPY format.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// Skips the file header: signature, flags, extension.
+    fn after_header(bytes: &'a [u8]) -> Option<Self> {
+        let mut fields = Self { bytes, at: 0 };
+        if fields.take(11)? != b"PGCOPY\n\xff\r\n\0" {
+            return None;
+        }
+        fields.take(4)?;
+        let extension = fields.array().map(u32::from_be_bytes)?;
+        fields.take(extension as usize)?;
+        Some(fields)
+    }
+
+    /// Steps to the next row's first field; `Some(None)` at the end.
+    fn next_row(&mut self) -> Option<Option<usize>> {
+        match i16::from_be_bytes(self.array()?) {
+            -1 => Some(None),
+            16 => Some(Some(self.at)),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..)?.get(..length)?;
+        self.at += length;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn optional(&mut self) -> Option<Option<&'a [u8]>> {
+        match i32::from_be_bytes(self.array()?) {
+            -1 => Some(None),
+            length => self.take(usize::try_from(length).ok()?).map(Some),
+        }
+    }
+
+    fn field(&mut self) -> Option<&'a [u8]> {
+        self.optional()?
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.field()?).ok()
+    }
+
+    fn optional_text(&mut self) -> Option<Option<&'a str>> {
+        match self.optional()? {
+            None => Some(None),
+            Some(bytes) => std::str::from_utf8(bytes).ok().map(Some),
+        }
+    }
+
+    fn number(&mut self) -> Option<i64> {
+        Some(i64::from_be_bytes(self.field()?.try_into().ok()?))
+    }
+
+    /// One row, in the order that [`Ledger::fetch`] selects.
+    fn row(&mut self) -> Option<Raw<'a>> {
+        Some(Raw {
+            position: u64::try_from(self.number()?).ok()?,
+            stream_type: self.text()?,
+            stream_id: self.text()?,
+            sequence: u64::try_from(self.number()?).ok()?,
+            event_type: self.text()?,
+            event_version: u16::from_be_bytes(self.field()?.try_into().ok()?),
+            payload: self.field()?,
+            segments: self.field()?,
+            recorded_at: self.number()?.checked_add(EPOCH)?,
+            effective_at: self.number()?.checked_add(EPOCH)?,
+            actor: self.text()?,
+            on_behalf_of: self.optional_text()?,
+            reason: self.text()?,
+            command: Uuid::from_bytes(self.field()?.try_into().ok()?),
+            reference: self.optional_text()?,
+            leaf: self.field()?.try_into().ok()?,
+        })
+    }
+}
