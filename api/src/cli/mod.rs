@@ -1,7 +1,9 @@
 //! The command line of `matricule`: one file for each command.
 
 mod config;
+mod import;
 mod incident;
+mod sample;
 mod serve;
 mod telemetry;
 
@@ -48,6 +50,10 @@ impl Global {
 enum Command {
     /// Run the service
     Serve(serve::Serve),
+    /// Import school data from exported files
+    Import(import::Import),
+    /// Write exports of fictional schools
+    Sample(sample::Sample),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -60,6 +66,8 @@ pub fn run(program: Matricule) -> ExitCode {
     let Matricule { global, command } = program;
     let result = match command {
         Command::Serve(command) => command.run(&global),
+        Command::Import(command) => block_on(command.run(&global)),
+        Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
     };
