@@ -11,7 +11,7 @@ use crate::config::{Smtp, SmtpTls};
 use chrono::{DateTime, Utc};
 use lettre::Address;
 use lettre::address::Envelope;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -122,6 +122,7 @@ impl Mailer {
             // RFC 3834: no vacation notice in return.
             .raw_header(plain("Auto-Submitted", "auto-generated"))
             .raw_header(plain("Content-Language", language))
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .body(text.body.to_string())
     }
@@ -160,6 +161,7 @@ fn reason(step: &str, error: &SmtpError) -> String {
         None if error.is_timeout() => "timeout".to_owned(),
         None if error.is_tls() => "TLS".to_owned(),
         None if error.is_client() => "the server lacks what is configured (STARTTLS or authentication)".to_owned(),
+        // Also where the certificate is not believed.
         None => "no connection".to_owned(),
     };
     format!("{step}: {what}")
