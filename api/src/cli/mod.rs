@@ -2,6 +2,7 @@
 
 mod config;
 mod incident;
+mod outbox;
 mod serve;
 mod telemetry;
 
@@ -53,6 +54,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// List messages that were not sent, or perhaps not
+    Outbox(outbox::Outbox),
 }
 
 /// Runs a command to its end.
@@ -62,6 +65,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Serve(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Outbox(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
