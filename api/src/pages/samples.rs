@@ -19,6 +19,7 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<super::error_page::ProblemPage>(view, &mut out);
     #[cfg(test)]
     render::<SpecimenPage>(view, &mut out);
+    render::<crate::delivery::InboxPage>(view, &mut out);
     out
 }
 
