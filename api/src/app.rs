@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::Sending;
 use crate::incident::RequestLog;
 use ledger::Ledger;
 use projections::Views;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Reads of the views.
     pub views: Views,
+    /// What became of messages.
+    pub sending: Sending,
     /// The record of requests.
     pub requests: RequestLog,
 }

@@ -1,7 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{headers, incident, pages};
+use crate::{delivery, headers, incident, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -20,6 +20,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/problems/{code}", get(pages::problem))
         .route("/language/{code}", get(pages::switch_language))
         .route("/assets/{*file}", get(pages::assets::asset))
+        // Demo
+        .route("/demo", get(delivery::to_inbox))
+        .route("/demo/inbox", get(delivery::inbox))
         // Supervision
         .route("/healthz", get(pages::health::alive))
         .route("/readyz", get(pages::health::ready))

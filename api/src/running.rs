@@ -3,6 +3,7 @@
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
+use crate::delivery::{self, Delivery};
 use crate::incident::RequestLog;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
@@ -26,6 +27,7 @@ pub struct Running {
     pub app: App,
     database: Database,
     runner: Runner,
+    delivery: Delivery,
     record: JoinHandle<()>,
 }
 
@@ -57,13 +59,16 @@ impl Running {
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
-        let app = App::new(Parts { config, clock, db, ledger, views, requests });
-        Ok(Self { app, database, runner, record })
+        let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
+        let sending = delivery.sending();
+        let app = App::new(Parts { config, clock, db, ledger, views, sending, requests });
+        Ok(Self { app, database, runner, delivery, record })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, record } = self;
+        let Self { app, database, runner, delivery, record } = self;
+        delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

@@ -1,7 +1,10 @@
 //! The command line of `matricule`: one file for each command.
 
 mod config;
+mod import;
 mod incident;
+mod outbox;
+mod sample;
 mod serve;
 mod telemetry;
 
@@ -48,11 +51,17 @@ impl Global {
 enum Command {
     /// Run the service
     Serve(serve::Serve),
+    /// Import school data from exported files
+    Import(import::Import),
+    /// Write exports of fictional schools
+    Sample(sample::Sample),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// List messages that were not sent, or perhaps not
+    Outbox(outbox::Outbox),
 }
 
 /// Runs a command to its end.
@@ -60,8 +69,11 @@ pub fn run(program: Matricule) -> ExitCode {
     let Matricule { global, command } = program;
     let result = match command {
         Command::Serve(command) => command.run(&global),
+        Command::Import(command) => block_on(command.run(&global)),
+        Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Outbox(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
