@@ -34,7 +34,9 @@ fn a_wrong_configuration_is_refused_with_the_name_of_the_key() {
         ("MATRICULE_SESSIONS__IDEL", "5min", "idel"),
     ] {
         for command in [&["config", "check"][..], &["serve"]] {
-            let refused = place.command("matricule").args(command).env(key, value).output().expect("it runs");
+            let mut program = place.command("matricule");
+            let refused =
+                program.args(command).env("MATRICULE_DEMO__INBOX", "false").env(key, value).output().expect("it runs");
             let complaint = String::from_utf8_lossy(&refused.stderr).to_lowercase();
             assert!(!refused.status.success(), "{key}={value} is accepted by {command:?}");
             assert!(complaint.contains(named), "{key}={value}: {complaint}");
