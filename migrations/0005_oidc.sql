@@ -62,3 +62,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON service.signing_key TO matricule_service
 GRANT SELECT, INSERT, DELETE ON service.authorization_request TO matricule_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON service.authorization_code TO matricule_service;
 GRANT SELECT, INSERT, DELETE ON service.revoked_token TO matricule_service;
+
+-- The public name of a session: `sid` in tokens. The cookie's hash stays in its table.
+ALTER TABLE service.session ADD COLUMN sid uuid NOT NULL DEFAULT gen_random_uuid();
+CREATE UNIQUE INDEX session_sid ON service.session (sid);

@@ -12,8 +12,30 @@ use sqlx::PgPool;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// How long a code lives. The table refuses more than 60 seconds.
-pub const LIFETIME: TimeDelta = TimeDelta::seconds(60);
+/// The longest that a code may live; the table refuses more.
+const MAX_LIFETIME: TimeDelta = TimeDelta::seconds(60);
+
+/// How long codes and the tokens issued on them live.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// A code.
+    pub code: TimeDelta,
+    /// An ID token.
+    pub id_token: TimeDelta,
+    /// An access token.
+    pub access_token: TimeDelta,
+}
+
+impl Lifetimes {
+    /// As configured; a code never longer than a minute.
+    pub fn of(config: &crate::config::Oidc) -> Self {
+        Self {
+            code: config.code_lifetime.delta().min(MAX_LIFETIME),
+            id_token: config.id_token_lifetime.delta(),
+            access_token: config.access_token_lifetime.delta(),
+        }
+    }
+}
 
 /// What a redeemed code stood for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +88,7 @@ pub struct Presented<'a> {
 }
 
 /// Writes a code for a request that the holder of `account`, signed in by `session`, has answered. `random` is 32
-/// fresh bytes; `token_lifetime` is how long a token issued on the code may live.
+/// fresh bytes.
 ///
 /// # Errors
 /// When the database fails.
@@ -76,7 +98,7 @@ pub async fn issue(
     (account, session): (AccountId, Uuid),
     random: [u8; 32],
     now: DateTime<Utc>,
-    token_lifetime: TimeDelta,
+    lifetimes: Lifetimes,
 ) -> Result<String, sqlx::Error> {
     let code = URL_SAFE_NO_PAD.encode(random);
     sqlx::query(
@@ -93,8 +115,8 @@ pub async fn issue(
     .bind(scopes::join(&request.scopes))
     .bind(&request.nonce)
     .bind(now)
-    .bind(now + LIFETIME)
-    .bind(now + LIFETIME + token_lifetime)
+    .bind(now + lifetimes.code)
+    .bind(now + lifetimes.code + lifetimes.access_token)
     .execute(db)
     .await?;
     Ok(code)
@@ -113,7 +135,7 @@ pub async fn redeem(
     presented: Presented<'_>,
     jti: Uuid,
     now: DateTime<Utc>,
-    token_lifetime: TimeDelta,
+    lifetimes: Lifetimes,
 ) -> Result<Grant, NotRedeemed> {
     let hash = hash(presented.code);
     let row: Option<Row> = sqlx::query_as(
@@ -128,7 +150,7 @@ pub async fn redeem(
     .fetch_optional(db)
     .await?;
     let Some((account, session, redirect_uri, challenge, scope, nonce)) = row else {
-        return Err(why_not(db, &hash, presented.client, now, token_lifetime).await?);
+        return Err(why_not(db, &hash, presented.client, now, lifetimes).await?);
     };
     if redirect_uri != presented.redirect_uri {
         return Err(NotRedeemed::RedirectUri);
@@ -145,7 +167,7 @@ async fn why_not(
     hash: &[u8],
     client: RelyingPartyId,
     now: DateTime<Utc>,
-    token_lifetime: TimeDelta,
+    lifetimes: Lifetimes,
 ) -> Result<NotRedeemed, sqlx::Error> {
     let used: Option<Option<Uuid>> =
         sqlx::query_scalar("SELECT access_token FROM service.authorization_code WHERE hash = $1 AND client = $2")
@@ -157,7 +179,7 @@ async fn why_not(
         None => NotRedeemed::Unknown,
         Some(None) => NotRedeemed::Expired,
         Some(Some(jti)) => {
-            revoke(db, jti, now + token_lifetime).await?;
+            revoke(db, jti, now + lifetimes.access_token).await?;
             NotRedeemed::Reused
         }
     })

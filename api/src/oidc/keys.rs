@@ -266,7 +266,7 @@ impl Keys {
         .fetch_all(&self.db)
         .await?;
         rows.into_iter()
-            .map(|(kid, state, sealed)| Ok(Kept { state, pkcs8: self.ledger.open_secret(&context(&kid), &sealed)? }))
+            .map(|(kid, state, sealed)| Ok(Kept { state, pkcs8: self.ledger.master().open_secret(&context(&kid), &sealed)? }))
             .collect()
     }
 
@@ -300,7 +300,7 @@ impl Keys {
             .bind(&kid)
             .bind(ALGORITHM)
             .bind(state)
-            .bind(self.ledger.seal_secret(&context(&kid), pkcs8.as_ref())?)
+            .bind(self.ledger.master().seal_secret(&context(&kid), pkcs8.as_ref())?)
             .bind(now)
             .execute(&mut **tx)
             .await?;
