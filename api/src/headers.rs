@@ -11,6 +11,11 @@ use axum::response::Response;
 /// relying party ends at the relying party).
 const CONTENT: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                        base-uri 'none'; frame-ancestors 'none'";
+/// The policy of a page whose form may end at a relying party: browsers hold `form-action` against the redirects
+/// that answer a form, too.
+pub const FORMS_LEAD_AWAY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
 const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()";
 
 /// The middleware. It adds what a handler has not set itself.

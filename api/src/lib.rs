@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod headers;
 pub mod incident;
 mod listen;
+pub mod oidc;
 pub mod pages;
 pub mod router;
 pub mod running;

@@ -4,6 +4,7 @@ use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::incident::RequestLog;
+use crate::oidc::Keys;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
@@ -57,7 +58,8 @@ impl Running {
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
-        let app = App::new(Parts { config, clock, db, ledger, views, requests });
+        let keys = Keys::new(db.clone(), ledger.clone());
+        let app = App::new(Parts { config, clock, db, ledger, views, keys, requests });
         Ok(Self { app, database, runner, record })
     }
 

@@ -5,17 +5,16 @@ use super::scopes;
 use super::subject::Pairwise;
 use chrono::NaiveDate;
 use domain::account::Holder;
-use domain::identifiers::{Relationship, Uai};
-use domain::ids::{GuardianId, PupilId};
+use domain::identifiers::{Degree, Relationship, Uai};
+use domain::ids::PupilId;
+use projections::people::Enrolment;
+use projections::{Person, Views};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sqlx::PgPool;
-use sqlx::types::Json;
-use std::collections::{BTreeMap, BTreeSet};
-use uuid::Uuid;
+use std::collections::BTreeSet;
 
 /// One establishment of a pupil.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 struct Place {
     uai: Uai,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,15 +28,13 @@ struct Place {
     #[serde(skip_serializing_if = "Option::is_none")]
     mef: Option<String>,
     #[serde(skip)]
-    first_degree: bool,
+    degree: Option<Degree>,
 }
 
-/// A pupil as the schools describe them.
-#[derive(Clone, Debug, Default)]
-struct PupilRecord {
-    given_name: Option<String>,
-    family_name: Option<String>,
-    birth_date: Option<NaiveDate>,
+/// A pupil as the schools describe them, where the relying party may look.
+struct Pupil {
+    id: PupilId,
+    person: Person,
     relationship: Option<Relationship>,
     places: Vec<Place>,
 }
@@ -57,30 +54,38 @@ struct Child {
     establishments: Vec<Place>,
 }
 
-/// Everything that may be said about a person to one relying party.
+/// Everything that may be said about a person to one relying party. No `Debug`: it is personal data.
 pub struct Claims {
     holder: Holder,
-    given_name: Option<String>,
-    family_name: Option<String>,
-    pupils: BTreeMap<PupilId, PupilRecord>,
+    person: Person,
+    pupils: Vec<Pupil>,
 }
 
 impl Claims {
-    /// Reads what the projections say of the entitled pupils and the holder.
+    /// Reads what the projections say of the holder and of the entitled pupils.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn read(db: &PgPool, entitlement: &Entitlement) -> Result<Self, sqlx::Error> {
-        let mut pupils = read_pupils(db, entitlement).await?;
-        read_places(db, entitlement, &mut pupils).await?;
-        let (given_name, family_name) = match entitlement.holder {
-            Holder::Pupil(own) => pupils.get(&own).map_or((None, None), |p| (p.given_name.clone(), p.family_name.clone())),
-            Holder::Guardian(first) => {
-                read_relationships(db, entitlement, &mut pupils).await?;
-                read_guardian(db, first, &entitlement.guardians).await?
+    pub async fn read(views: &Views, entitlement: &Entitlement) -> Result<Self, sqlx::Error> {
+        let holder = entitlement.holder;
+        let person = views.person(entitlement.account).await?.unwrap_or_default();
+        let found: Vec<(PupilId, Person, Option<Relationship>, Vec<Enrolment>)> = match holder {
+            Holder::Pupil(own) => {
+                let own = views.pupil(own).await?;
+                own.into_iter().map(|pupil| (pupil.id, pupil.person, None, pupil.enrolments)).collect()
+            }
+            Holder::Guardian(_) => {
+                let children = views.children_of(entitlement.account).await?;
+                children.into_iter().map(|c| (c.pupil, c.person, c.relationship, c.enrolments)).collect()
             }
         };
-        Ok(Self { holder: entitlement.holder, given_name, family_name, pupils })
+        let pupils = found.into_iter().filter_map(|(id, person, relationship, enrolments)| {
+            // The view may still show a child, or a school, that the ledger no longer does.
+            let allowed = entitlement.pupils.get(&id)?;
+            let places = enrolments.into_iter().filter(|at| allowed.contains(&at.establishment)).map(place).collect();
+            Some(Pupil { id, person, relationship, places })
+        });
+        Ok(Self { holder, person, pupils: pupils.collect() })
     }
 
     /// For the ID token, which travels in URLs: nobody's name or birth date.
@@ -89,12 +94,12 @@ impl Claims {
         if granted.contains(scopes::AFFILIATION) {
             claims.insert("FrEduCtPersonAffiliation".to_owned(), json!(self.affiliations()));
         }
-        if granted.contains(scopes::ESTABLISHMENT) && let Some(own) = self.own_record() {
-            claims.extend(own.places.first().map(|place| ("FrEduCtEleveUAI".to_owned(), json!(place.uai))));
+        if granted.contains(scopes::ESTABLISHMENT) && let Some(place) = self.own().and_then(|own| own.places.first()) {
+            claims.insert("FrEduCtEleveUAI".to_owned(), json!(place.uai));
         }
         if granted.contains(scopes::CHILDREN) && matches!(self.holder, Holder::Guardian(_)) {
-            let of_children: BTreeSet<Uai> = self.pupils.values().flat_map(|p| &p.places).map(|place| place.uai).collect();
-            claims.insert("children_establishments".to_owned(), json!(of_children));
+            let all: BTreeSet<Uai> = self.pupils.iter().flat_map(|p| &p.places).map(|place| place.uai).collect();
+            claims.insert("children_establishments".to_owned(), json!(all));
         }
         claims
     }
@@ -102,66 +107,81 @@ impl Claims {
     /// For userinfo: all that the scopes release, but `sub`.
     pub fn for_userinfo(&self, granted: &BTreeSet<String>, pairwise: &Pairwise<'_>) -> Map<String, Value> {
         let mut claims = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            claims.extend(value.map(|value| (name.to_owned(), value)));
+        let mut put = |name: &str, value: Value| {
+            claims.insert(name.to_owned(), value);
         };
         if granted.contains(scopes::PROFILE) {
-            let name: Vec<&str> = [&self.given_name, &self.family_name].into_iter().flatten().map(String::as_str).collect();
-            put("name", (!name.is_empty()).then(|| json!(name.join(" "))));
-            for standard_and_field in [["given_name", "givenName"], ["family_name", "sn"]].iter().zip([&self.given_name, &self.family_name]) {
-                let (names, value) = standard_and_field;
-                names.iter().for_each(|name| put(name, value.as_ref().map(|value| json!(value))));
+            let (given, family) = (self.person.first_given_name(), self.person.shown_family_name());
+            for (value, names) in [(given, ["given_name", "givenName"]), (family, ["family_name", "sn"])] {
+                value.into_iter().for_each(|value| names.iter().for_each(|name| put(name, json!(value))));
+            }
+            let name: Vec<&str> = given.into_iter().chain(family).collect();
+            if !name.is_empty() {
+                put("name", json!(name.join(" ")));
             }
         }
         if granted.contains(scopes::AFFILIATION) {
-            put("FrEduCtPersonAffiliation", Some(json!(self.affiliations())));
+            put("FrEduCtPersonAffiliation", json!(self.affiliations()));
         }
         let birthdates = granted.contains(scopes::BIRTHDATE);
-        if let Some(own) = self.own_record() {
+        if matches!(self.holder, Holder::Guardian(_)) && granted.contains(scopes::CHILDREN) {
+            let children: Vec<Child> = self.pupils.iter().map(|pupil| child(pupil, pairwise, birthdates)).collect();
+            put("children", json!(children));
+        }
+        if let Some(own) = self.own() {
             if granted.contains(scopes::ESTABLISHMENT) {
-                put("FrEduCtEleveUAI", own.places.first().map(|place| json!(place.uai)));
-                put("establishments", Some(json!(own.places)));
+                own.places.first().into_iter().for_each(|place| put("FrEduCtEleveUAI", json!(place.uai)));
+                put("establishments", json!(own.places));
             }
-            if birthdates && let Some(date) = own.birth_date {
-                put("birthdate", Some(json!(date)));
-                put("FrEduCtDateNaissance", Some(json!(date.format("%d/%m/%Y").to_string())));
+            if birthdates && let Some(date) = own.person.birth_date {
+                put("birthdate", json!(date));
+                put("FrEduCtDateNaissance", json!(date.format("%d/%m/%Y").to_string()));
             }
-        } else if granted.contains(scopes::CHILDREN) {
-            let children: Vec<Child> =
-                self.pupils.iter().map(|(id, record)| child(pairwise.pupil(*id), record, birthdates)).collect();
-            put("children", Some(json!(children)));
         }
         claims
     }
 
     /// A pupil's own record.
-    fn own_record(&self) -> Option<&PupilRecord> {
+    fn own(&self) -> Option<&Pupil> {
         match self.holder {
-            Holder::Pupil(own) => self.pupils.get(&own),
+            Holder::Pupil(own) => self.pupils.iter().find(|pupil| pupil.id == own),
             Holder::Guardian(_) => None,
         }
     }
 
     /// `FrEduCtPersonAffiliation`: several for a guardian with children in both degrees.
     fn affiliations(&self) -> BTreeSet<&'static str> {
-        let value = |place: &Place| match (self.holder, place.first_degree) {
-            (Holder::Pupil(_), true) => "eleve1d",
-            (Holder::Pupil(_), false) => "eleve2d",
-            (Holder::Guardian(_), true) => "resp1d",
-            (Holder::Guardian(_), false) => "resp2d",
+        let value = |place: &Place| {
+            Some(match (self.holder, place.degree?) {
+                (Holder::Pupil(_), Degree::First) => "eleve1d",
+                (Holder::Pupil(_), Degree::Second) => "eleve2d",
+                (Holder::Guardian(_), Degree::First) => "resp1d",
+                (Holder::Guardian(_), Degree::Second) => "resp2d",
+            })
         };
-        self.pupils.values().flat_map(|pupil| &pupil.places).map(value).collect()
+        self.pupils.iter().flat_map(|pupil| &pupil.places).filter_map(value).collect()
     }
 }
 
-fn child(sub: String, record: &PupilRecord, birthdates: bool) -> Child {
+fn place(enrolment: Enrolment) -> Place {
+    Place {
+        uai: enrolment.establishment,
+        name: enrolment.establishment_name,
+        class: enrolment.class,
+        level: enrolment.level,
+        mef: enrolment.mef,
+        degree: enrolment.degree,
+    }
+}
+
+fn child(pupil: &Pupil, pairwise: &Pairwise<'_>, birthdates: bool) -> Child {
     Child {
-        sub,
-        given_name: record.given_name.clone(),
-        family_name: record.family_name.clone(),
-        birthdate: record.birth_date.filter(|_| birthdates),
-        relationship: record.relationship.map(word),
-        establishments: record.places.clone(),
+        sub: pairwise.pupil(pupil.id),
+        given_name: pupil.person.first_given_name().map(str::to_owned),
+        family_name: pupil.person.shown_family_name().map(str::to_owned),
+        birthdate: pupil.person.birth_date.filter(|_| birthdates),
+        relationship: pupil.relationship.map(word),
+        establishments: pupil.places.clone(),
     }
 }
 
@@ -181,92 +201,4 @@ fn word(relationship: Relationship) -> &'static str {
         Relationship::Oneself => "oneself",
         Relationship::Other | Relationship::Unlisted(_) => "other",
     }
-}
-
-fn ids(entitlement: &Entitlement) -> Vec<Uuid> {
-    entitlement.pupils.keys().map(|pupil| pupil.0).collect()
-}
-
-async fn read_pupils(db: &PgPool, entitlement: &Entitlement) -> Result<BTreeMap<PupilId, PupilRecord>, sqlx::Error> {
-    type Row = (Uuid, Option<Json<Vec<String>>>, Option<String>, Option<NaiveDate>);
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT id, given_names, coalesce(usage_name, family_name), birth_date
-         FROM view_people.pupil WHERE id = ANY($1)",
-    )
-    .bind(ids(entitlement))
-    .fetch_all(db)
-    .await?;
-    let record = |(id, given_names, family_name, birth_date): Row| {
-        let given_name = given_names.and_then(|Json(names)| names.into_iter().next());
-        (PupilId(id), PupilRecord { given_name, family_name, birth_date, ..PupilRecord::default() })
-    };
-    Ok(rows.into_iter().map(record).collect())
-}
-
-async fn read_places(
-    db: &PgPool,
-    entitlement: &Entitlement,
-    pupils: &mut BTreeMap<PupilId, PupilRecord>,
-) -> Result<(), sqlx::Error> {
-    type Row = (Uuid, String, Option<String>, Option<String>, Option<String>, Option<String>, Option<String>);
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT e.pupil, e.establishment, s.name, e.class, e.level, e.mef, s.degree
-         FROM view_people.enrolment e LEFT JOIN view_services.establishment s ON s.uai = e.establishment
-         WHERE e.pupil = ANY($1) ORDER BY e.pupil, e.establishment",
-    )
-    .bind(ids(entitlement))
-    .fetch_all(db)
-    .await?;
-    for (pupil, uai, name, class, level, mef, degree) in rows {
-        let pupil = PupilId(pupil);
-        let Ok(uai) = uai.parse::<Uai>() else { continue };
-        // The view may still show a school that the ledger no longer does.
-        let allowed = entitlement.pupils.get(&pupil).is_some_and(|places| places.contains(&uai));
-        if allowed && let Some(record) = pupils.get_mut(&pupil) {
-            let first_degree = degree.as_deref() == Some("first");
-            record.places.push(Place { uai, name, class, level, mef, first_degree });
-        }
-    }
-    Ok(())
-}
-
-async fn read_relationships(
-    db: &PgPool,
-    entitlement: &Entitlement,
-    pupils: &mut BTreeMap<PupilId, PupilRecord>,
-) -> Result<(), sqlx::Error> {
-    let guardians: Vec<Uuid> = entitlement.guardians.iter().map(|guardian| guardian.0).collect();
-    let rows: Vec<(Uuid, i16)> = sqlx::query_as(
-        "SELECT pupil, relationship FROM view_people.link
-         WHERE pupil = ANY($1) AND guardian = ANY($2) AND level = 1 AND relationship IS NOT NULL
-         ORDER BY pupil, establishment, guardian",
-    )
-    .bind(ids(entitlement))
-    .bind(guardians)
-    .fetch_all(db)
-    .await?;
-    for (pupil, code) in rows {
-        if let (Some(record), Ok(code)) = (pupils.get_mut(&PupilId(pupil)), u8::try_from(code)) {
-            record.relationship.get_or_insert(Relationship::from_code(code));
-        }
-    }
-    Ok(())
-}
-
-/// Names of a guardian: of the first record, or of another where that one is gone.
-async fn read_guardian(
-    db: &PgPool,
-    first: GuardianId,
-    records: &BTreeSet<GuardianId>,
-) -> Result<(Option<String>, Option<String>), sqlx::Error> {
-    let records: Vec<Uuid> = records.iter().map(|guardian| guardian.0).collect();
-    let names = sqlx::query_as(
-        "SELECT given_name, coalesce(usage_name, family_name) FROM view_people.guardian
-         WHERE id = ANY($1) AND NOT erased ORDER BY id <> $2, id LIMIT 1",
-    )
-    .bind(records)
-    .bind(first.0)
-    .fetch_optional(db)
-    .await?;
-    Ok(names.unwrap_or_default())
 }

@@ -5,7 +5,7 @@
 
 use domain::account::{Account, Holder, Status};
 use domain::identifiers::{GuardianLevel, Uai};
-use domain::ids::{AccountId, GuardianId, PupilId};
+use domain::ids::{AccountId, PupilId};
 use domain::pupil::Pupil;
 use domain::relying_party::{Establishments, Registration};
 use ledger::{Ledger, ReadError};
@@ -18,8 +18,6 @@ pub struct Entitlement {
     pub account: AccountId,
     /// Whose it is.
     pub holder: Holder,
-    /// The records behind a guardian.
-    pub guardians: BTreeSet<GuardianId>,
     /// The pupil, or the guardian's children, with their enrolments, as far as the relying party serves the
     /// establishment.
     pub pupils: BTreeMap<PupilId, BTreeSet<Uai>>,
@@ -80,7 +78,7 @@ impl Entitlement {
         if entitled.is_empty() && !everyones {
             return Err(NotEntitled::NobodyServed);
         }
-        Ok(Self { account: id, holder, guardians: account.guardians.clone(), pupils: entitled })
+        Ok(Self { account: id, holder, pupils: entitled })
     }
 }
 

@@ -142,7 +142,7 @@ async fn sign(app: &App, client: &Client, grant: codes::Grant, lifetimes: Lifeti
         Err(NotEntitled::Read(error)) => return Err(Fault(error).into()),
         Err(NotEntitled::AccountNotInUse | NotEntitled::NobodyServed) => return Err(invalid_grant()),
     };
-    let claims = Claims::read(&app.db, &entitlement).await.map_err(Fault)?;
+    let claims = Claims::read(&app.views, &entitlement).await.map_err(Fault)?;
     let keys = app.keys.get(now).await.map_err(Fault)?;
     let issuer = app.config.origin();
     let sub = Pairwise::new(&app.ledger, &client.registration.sector_identifier).holder(who.id, entitlement.holder);

@@ -76,7 +76,7 @@ async fn claims(
     // A scope withdrawn from the registration is withdrawn from tokens already out.
     let granted: BTreeSet<String> =
         token.scope.split(' ').filter(|scope| registration.scopes.contains(*scope)).map(str::to_owned).collect();
-    let mut claims = Claims::read(&app.db, &entitlement).await?.for_userinfo(&granted, &pairwise);
+    let mut claims = Claims::read(&app.views, &entitlement).await?.for_userinfo(&granted, &pairwise);
     claims.insert("sub".to_owned(), json!(token.sub));
     Ok(Some(claims))
 }
