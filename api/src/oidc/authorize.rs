@@ -13,7 +13,7 @@ use super::{codes, random};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{Page, Sample, View};
-use crate::session::Cookies;
+use crate::session::cookies::Cookies;
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -44,7 +44,7 @@ impl From<Unproven> for AppError {
             Unproven::UnknownClient => "authorization-unknown-client",
             Unproven::NoRedirectUri | Unproven::UnregisteredRedirectUri => "authorization-redirect-uri",
         };
-        Self::refused(StatusCode::BAD_REQUEST, code).because(unproven.to_string())
+        Self::refused(StatusCode::BAD_REQUEST, code).because(format!("{unproven:?}"))
     }
 }
 

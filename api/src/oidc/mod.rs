@@ -24,6 +24,7 @@ pub mod keys;
 mod parameters;
 mod pkce;
 mod redirect_uri;
+pub mod registry;
 mod request;
 mod response;
 pub mod scopes;

@@ -43,19 +43,15 @@ pub struct Target {
 }
 
 /// Why a request gets an error page: the answer has nowhere to go that can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unproven {
     /// No `client_id`, or two.
-    #[error("the request names no service, or several")]
     NoClient,
     /// Nobody registered it, or it is disabled.
-    #[error("the service is not registered here, or no longer")]
     UnknownClient,
     /// No `redirect_uri`, or two.
-    #[error("the request has no return address, or several")]
     NoRedirectUri,
     /// Not the client's.
-    #[error("the return address is not one of the service's")]
     UnregisteredRedirectUri,
 }
 

@@ -9,7 +9,7 @@ use super::subject::Pairwise;
 use super::tokens::{AccessToken, IdToken, at_hash};
 use super::{claims::Claims, scopes, who};
 use crate::app::App;
-use crate::incident::{AppError, Incident};
+use crate::incident::AppError;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -69,12 +69,11 @@ struct Fault<E>(E);
 /// Faults of ours only; refusals are answered in the protocol's form.
 pub async fn post(
     State(app): State<App>,
-    incident: Incident,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, AppError> {
-    match issue(&app, &incident, query.as_deref(), &headers, &body).await {
+    match issue(&app, query.as_deref(), &headers, &body).await {
         Ok(tokens) => Ok(no_store(Json(tokens).into_response())),
         Err(Refused::Told(error)) => Ok(refusal(StatusCode::BAD_REQUEST, error)),
         Err(Refused::Unauthenticated(error, by_header)) => Ok(unauthenticated(error, by_header)),
@@ -84,7 +83,6 @@ pub async fn post(
 
 async fn issue(
     app: &App,
-    incident: &Incident,
     query: Option<&str>,
     headers: &HeaderMap,
     body: &[u8],
@@ -124,7 +122,6 @@ async fn issue(
             return Err(invalid_grant());
         }
     };
-    incident.note_account(grant.account);
     sign(app, &client, grant, lifetimes).await
 }
 

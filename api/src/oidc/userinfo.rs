@@ -10,7 +10,7 @@ use super::token::{no_store, refusal};
 use super::tokens::AccessToken;
 use super::who;
 use crate::app::App;
-use crate::incident::{AppError, Incident};
+use crate::incident::AppError;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -25,7 +25,6 @@ use std::collections::BTreeSet;
 /// Faults of ours only; refusals are answered in the protocol's form.
 pub async fn answer(
     State(app): State<App>,
-    incident: Incident,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
@@ -35,7 +34,7 @@ pub async fn answer(
         return Ok(challenge(StatusCode::BAD_REQUEST, Some(error)));
     }
     let Some(token) = bearer(&headers) else { return Ok(challenge(StatusCode::UNAUTHORIZED, None)) };
-    match claims(&app, &incident, token).await? {
+    match claims(&app, token).await? {
         Some(claims) => Ok(no_store(Json(claims).into_response())),
         None => {
             let error = refuse(ErrorCode::InvalidToken, "the access token is not good, or no longer");
@@ -47,7 +46,6 @@ pub async fn answer(
 /// The claims, or `None` where the token opens nothing (any more): everything it stands on is looked at again.
 async fn claims(
     app: &App,
-    incident: &Incident,
     token: &str,
 ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, AppError> {
     let now = app.clock.now();
@@ -62,7 +60,6 @@ async fn claims(
     let party = app.ledger.load::<RelyingParty>(&token.client_id.to_string()).await?.aggregate;
     let Some(registration) = party.registration.filter(|_| party.enabled) else { return Ok(None) };
     let Some(who) = who::by_sid(app, token.sign_in.sid, None).await? else { return Ok(None) };
-    incident.note_account(who.id);
     let entitlement = match Entitlement::of(&app.ledger, &who.account, &registration).await {
         Ok(entitlement) => entitlement,
         Err(NotEntitled::Read(error)) => return Err(error.into()),

@@ -3,7 +3,8 @@
 use super::tokens::{SignIn, acr};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
-use crate::session::{Cookies, Method};
+use crate::session::Method;
+use crate::session::cookies::Cookies;
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Holder, Password, Status};
 use domain::ids::{AccountId, SecretId};
