@@ -17,3 +17,4 @@ pub mod router;
 pub mod running;
 pub mod session;
 pub mod testing;
+pub mod tidying;

@@ -28,6 +28,7 @@ pub struct Running {
     database: Database,
     runner: Runner,
     record: JoinHandle<()>,
+    tidying: JoinHandle<()>,
 }
 
 impl Running {
@@ -60,12 +61,16 @@ impl Running {
         let views = runner.views();
         let keys = Keys::new(db.clone(), ledger.clone());
         let app = App::new(Parts { config, clock, db, ledger, views, keys, requests });
-        Ok(Self { app, database, runner, record })
+        let tidying = crate::tidying::start(app.clone());
+        Ok(Self { app, database, runner, record, tidying })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, record } = self;
+        let Self { app, database, runner, record, tidying } = self;
+        // Whatever it leaves half-done is done by the next round.
+        tidying.abort();
+        let _ = tidying.await;
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

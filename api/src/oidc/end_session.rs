@@ -192,10 +192,7 @@ fn ask(app: &App, view: View, cookies: &Cookies, afterwards: Option<Afterwards>)
         ],
         None => vec![],
     };
-    let mut response = Page(ConfirmPage { view, action: path::END_SESSION_CONFIRM, token, fields }).into_response();
-    // The answer to this form may lead to the client, and browsers hold `form-action` against redirects too.
-    response.headers_mut().insert(axum::http::header::CONTENT_SECURITY_POLICY, crate::headers::FORMS_LEAD_AWAY);
-    response
+    Page(ConfirmPage { view, action: path::END_SESSION_CONFIRM, token, fields }).into_response()
 }
 
 /// Sign out?

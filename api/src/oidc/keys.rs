@@ -238,6 +238,28 @@ impl Keys {
         Ok(kid)
     }
 
+    /// Rotates when the current key has signed for `lifetime`. Instances that see it at the same time rotate once: the
+    /// second finds the new next key too fresh.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub async fn rotate_when_due(&self, now: DateTime<Utc>, lifetime: TimeDelta) -> Result<Option<String>, KeyError> {
+        let since: Option<DateTime<Utc>> = sqlx::query_scalar(
+            "SELECT current_at FROM service.signing_key WHERE state = 'current' AND algorithm = $1",
+        )
+        .bind(ALGORITHM)
+        .fetch_optional(&self.db)
+        .await?;
+        if since.is_none_or(|since| now - since < lifetime) {
+            return Ok(None);
+        }
+        match self.rotate(now, false).await {
+            Ok(kid) => Ok(Some(kid)),
+            Err(KeyError::TooSoon(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn cached_since(&self, moment: DateTime<Utc>) -> Option<Arc<KeySet>> {
         let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
         cached.as_ref().filter(|(read_at, _)| *read_at > moment).map(|(_, keys)| Arc::clone(keys))
