@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::Sending;
 use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use ledger::Ledger;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub views: Views,
     /// The keys that sign tokens.
     pub keys: Keys,
+    /// What became of messages.
+    pub sending: Sending,
     /// The record of requests.
     pub requests: RequestLog,
 }

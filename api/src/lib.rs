@@ -4,11 +4,11 @@
 
 pub mod app;
 pub mod cli;
-pub mod client;
 pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod headers;
+pub mod import;
 pub mod incident;
 mod listen;
 pub mod oidc;

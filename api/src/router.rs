@@ -1,7 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{headers, incident, oidc, pages};
+use crate::{delivery, headers, incident, oidc, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -22,6 +22,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/assets/{*file}", get(pages::assets::asset))
         // OpenID provider
         .merge(oidc::routes())
+        // Demo
+        .route("/demo", get(delivery::to_inbox))
+        .route("/demo/inbox", get(delivery::inbox))
         // Supervision
         .route("/healthz", get(pages::health::alive))
         .route("/readyz", get(pages::health::ready))

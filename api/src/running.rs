@@ -3,6 +3,7 @@
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
+use crate::delivery::{self, Delivery};
 use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use anyhow::Context;
@@ -27,6 +28,7 @@ pub struct Running {
     pub app: App,
     database: Database,
     runner: Runner,
+    delivery: Delivery,
     record: JoinHandle<()>,
     tidying: JoinHandle<()>,
 }
@@ -60,17 +62,20 @@ impl Running {
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
         let keys = Keys::new(db.clone(), ledger.clone());
-        let app = App::new(Parts { config, clock, db, ledger, views, keys, requests });
+        let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
+        let sending = delivery.sending();
+        let app = App::new(Parts { config, clock, db, ledger, views, keys, sending, requests });
         let tidying = crate::tidying::start(app.clone());
-        Ok(Self { app, database, runner, record, tidying })
+        Ok(Self { app, database, runner, delivery, record, tidying })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, record, tidying } = self;
+        let Self { app, database, runner, delivery, record, tidying } = self;
         // Whatever it leaves half-done is done by the next round.
         tidying.abort();
         let _ = tidying.await;
+        delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

@@ -8,6 +8,7 @@ use cqrs_es::{Aggregate, DomainEvent};
 use domain::context::{Actor, Context, Reason};
 use domain::ids::{CommandId, SubjectId};
 use domain::personal::{Personal, Sealable, Segment};
+use futures::TryStreamExt;
 use ledger::postgres::{Database, Role, Source, migrate, testing::TempDataDir};
 use ledger::{AnyEvent, Ledger, MasterKeys, Unit};
 use postgres_es::PostgresEventRepository;
@@ -311,11 +312,9 @@ async fn replay(database: &Database, count: u64) {
         // Opened anew: no key in memory.
         let began = Instant::now();
         let mut read = 0;
-        let mut next = 0;
         let cold = Ledger::open(ledger_pool(database).await, ledger.master().clone()).await.expect("ledger");
-        while next < size {
-            let page = cold.read_as::<Event>(next, 10_000).await.expect("page");
-            next = page.last().expect("an event").position + 1;
+        let mut pages = std::pin::pin!(cold.stream_as::<Event>(0));
+        while let Some(page) = pages.try_next().await.expect("page") {
             read += page.len() as u64;
         }
         assert_eq!(read, size);

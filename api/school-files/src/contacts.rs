@@ -16,21 +16,11 @@ pub(crate) struct Contacts {
 
 impl Contacts {
     pub(crate) fn new(academie: Option<Academie>) -> Self {
-        Self {
-            academie,
-            mobile: None,
-            others: Vec::new(),
-            email: None,
-        }
+        Self { academie, mobile: None, others: Vec::new(), email: None }
     }
 
     /// The field meant for a mobile number.
-    pub(crate) fn mobile(
-        &mut self,
-        field: &'static str,
-        text: Option<&str>,
-        notices: &mut Vec<Notice>,
-    ) {
+    pub(crate) fn mobile(&mut self, field: &'static str, text: Option<&str>, notices: &mut Vec<Notice>) {
         let Some(text) = text else { return };
         match phones::understand(text, self.academie) {
             None => notices.push(Notice::UnreadablePhone(field)),
@@ -44,12 +34,7 @@ impl Contacts {
 
     /// A field for another number. A mobile found there is not promoted: only the field meant for
     /// it opens an account.
-    pub(crate) fn other(
-        &mut self,
-        field: &'static str,
-        text: Option<&str>,
-        notices: &mut Vec<Notice>,
-    ) {
+    pub(crate) fn other(&mut self, field: &'static str, text: Option<&str>, notices: &mut Vec<Notice>) {
         let Some(text) = text else { return };
         match phones::understand(text, self.academie) {
             None => notices.push(Notice::UnreadablePhone(field)),
@@ -57,12 +42,7 @@ impl Contacts {
         }
     }
 
-    pub(crate) fn email(
-        &mut self,
-        field: &'static str,
-        text: Option<&str>,
-        notices: &mut Vec<Notice>,
-    ) {
+    pub(crate) fn email(&mut self, field: &'static str, text: Option<&str>, notices: &mut Vec<Notice>) {
         let Some(text) = text else { return };
         self.email = values::email(text.trim());
         if self.email.is_none() {

@@ -18,21 +18,11 @@ pub struct FileError {
 
 impl FileError {
     pub(crate) fn whole(file: &Path, reason: FileReason) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: None,
-            column: None,
-            reason,
-        }
+        Self { file: file.to_owned(), line: None, column: None, reason }
     }
 
     pub(crate) fn at(file: &Path, (line, column): (u64, u64), reason: FileReason) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: Some(line),
-            column: Some(column),
-            reason,
-        }
+        Self { file: file.to_owned(), line: Some(line), column: Some(column), reason }
     }
 
     pub(crate) fn io(file: &Path, error: &std::io::Error) -> Self {
@@ -66,9 +56,7 @@ pub enum FileReason {
     #[error("the zip archive holds {0} files where one is expected")]
     ZipEntries(usize),
     /// More data than allowed once unpacked.
-    #[error(
-        "unpacks to more than {limit} bytes, or more than {ratio} times its size: refused as a zip bomb"
-    )]
+    #[error("unpacks to more than {limit} bytes, or more than {ratio} times its size: refused as a zip bomb")]
     TooLarge {
         /// Highest size allowed, bytes.
         limit: u64,
@@ -79,14 +67,10 @@ pub enum FileReason {
     #[error("one element or line is longer than {0} bytes")]
     TooLong(u64),
     /// An encoding other than the known ones is declared.
-    #[error(
-        "declares the encoding {0}, which is not read; expected ISO-8859-15, ISO-8859-1, windows-1252 or UTF-8"
-    )]
+    #[error("declares the encoding {0}, which is not read; expected ISO-8859-15, ISO-8859-1, windows-1252 or UTF-8")]
     UnknownEncoding(String),
     /// A byte has no meaning in the declared encoding.
-    #[error(
-        "byte 0x{byte:02X} is not valid in {encoding}: the file was damaged or saved with another encoding"
-    )]
+    #[error("byte 0x{byte:02X} is not valid in {encoding}: the file was damaged or saved with another encoding")]
     InvalidByte {
         /// The byte.
         byte: u8,

@@ -1,6 +1,6 @@
 //! Recognising files, grouping them into exports, and reading one export.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,9 +9,7 @@ use domain::identifiers::{Academie, Degree, DepartmentTable, Uai};
 
 use crate::error::{FileError, FileReason};
 use crate::onde;
-use crate::records::{
-    Entry, EstablishmentHeader, GuardianRecord, HeldLink, PupilRecord, SourceSystem,
-};
+use crate::records::{Entry, EstablishmentHeader, GuardianRecord, HeldLink, PupilRecord, SourceSystem};
 use crate::report::Notice;
 use crate::siecle;
 use crate::source::{Limits, Source, refusal};
@@ -121,12 +119,15 @@ pub fn plan(paths: &[PathBuf], options: &ReadOptions) -> Plan {
             Ok(Some(file)) => {
                 let onde = file.system == SourceSystem::Onde;
                 let group = groups.entry((file.uai, onde)).or_default();
-                if group.contains_key(&file.role) {
-                    let (kind, uai) = (kind(file.system, file.role), file.uai.to_string());
-                    let reason = FileReason::TwiceGiven { kind, uai };
-                    plan.refused.push(FileError::whole(path, reason));
-                } else {
-                    group.insert(file.role, file);
+                match group.entry(file.role) {
+                    btree_map::Entry::Vacant(place) => {
+                        place.insert(file);
+                    }
+                    btree_map::Entry::Occupied(_) => {
+                        let (kind, uai) = (kind(file.system, file.role), file.uai.to_string());
+                        let reason = FileReason::TwiceGiven { kind, uai };
+                        plan.refused.push(FileError::whole(path, reason));
+                    }
                 }
             }
         }
@@ -137,8 +138,7 @@ pub fn plan(paths: &[PathBuf], options: &ReadOptions) -> Plan {
             Err(error) => plan.refused.push(error),
         }
     }
-    plan.exports
-        .sort_by_key(|export| (export.exported_at, export.uai));
+    plan.exports.sort_by_key(|export| (export.exported_at, export.uai));
     plan
 }
 
@@ -155,11 +155,7 @@ fn recognise(path: &Path, options: &ReadOptions) -> Result<Option<Recognised>, F
     let source = Source::locate(path, options.limits)?;
     let mut data = source.open()?;
     let head = read_head(&mut data, 4096).map_err(|error| refusal(path, &error))?;
-    let first = head
-        .strip_prefix(&[0xef, 0xbb, 0xbf])
-        .unwrap_or(&head)
-        .iter()
-        .find(|byte| !byte.is_ascii_whitespace());
+    let first = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&head).iter().find(|byte| !byte.is_ascii_whitespace());
     if first == Some(&b'<') {
         let head = siecle::Head::read(&mut XmlStream::open(&source)?)?;
         let role = match head.kind {
@@ -180,15 +176,9 @@ fn recognise(path: &Path, options: &ReadOptions) -> Result<Option<Recognised>, F
         onde::Kind::Pupils => Role::Pupils,
         onde::Kind::Guardians => Role::Guardians,
     };
-    let uai = uai_in_name(path)
-        .or(options.uai)
-        .ok_or_else(|| FileError::whole(path, FileReason::NoUai))?;
+    let uai = uai_in_name(path).or(options.uai).ok_or_else(|| FileError::whole(path, FileReason::NoUai))?;
     let day = options.received_at;
-    let started = if day.month() >= 8 {
-        day.year()
-    } else {
-        day.year() - 1
-    };
+    let started = if day.month() >= 8 { day.year() } else { day.year() - 1 };
     Ok(Some(Recognised {
         system: SourceSystem::Onde,
         role,
@@ -202,14 +192,10 @@ fn recognise(path: &Path, options: &ReadOptions) -> Result<Option<Recognised>, F
 /// A UAI that stands alone in the file name, such as in `ONDE_Eleves_0750001U.csv`.
 fn uai_in_name(path: &Path) -> Option<Uai> {
     let name = path.file_stem()?.to_str()?;
-    name.split(|character: char| !character.is_ascii_alphanumeric())
-        .find_map(|word| word.parse().ok())
+    name.split(|character: char| !character.is_ascii_alphanumeric()).find_map(|word| word.parse().ok())
 }
 
-fn pair(
-    mut group: BTreeMap<Role, Recognised>,
-    options: &ReadOptions,
-) -> Result<ExportFiles, FileError> {
+fn pair(mut group: BTreeMap<Role, Recognised>, options: &ReadOptions) -> Result<ExportFiles, FileError> {
     let (pupils, guardians) = match (group.remove(&Role::Pupils), group.remove(&Role::Guardians)) {
         (Some(pupils), Some(guardians)) => (pupils, guardians),
         (Some(alone), None) => return Err(half(&alone, Role::Guardians)),
@@ -219,10 +205,7 @@ fn pair(
     if pupils.school_year != guardians.school_year {
         return Err(FileError::whole(
             guardians.source.path(),
-            FileReason::SchoolYear {
-                found: guardians.school_year,
-                expected: pupils.school_year,
-            },
+            FileReason::SchoolYear { found: guardians.school_year, expected: pupils.school_year },
         ));
     }
     Ok(ExportFiles {
@@ -240,10 +223,7 @@ fn pair(
 fn half(alone: &Recognised, missing: Role) -> FileError {
     FileError::whole(
         alone.source.path(),
-        FileReason::MissingHalf {
-            missing: kind(alone.system, missing),
-            uai: alone.uai.to_string(),
-        },
+        FileReason::MissingHalf { missing: kind(alone.system, missing), uai: alone.uai.to_string() },
     )
 }
 
@@ -293,7 +273,7 @@ impl ExportFiles {
             SourceSystem::Onde => {
                 let context = onde::Context::new(self.uai, academie, &self.options.pseudonym_key);
                 let index = onde::Index::build(&self.pupils, &self.guardians, &context)?;
-                (Degree::First, Joins::Onde(Arc::new(index), context))
+                (Degree::First, Joins::Onde(Arc::new(index), Box::new(context)))
             }
         };
         let header = EstablishmentHeader {
@@ -306,18 +286,14 @@ impl ExportFiles {
             files: vec![self.pupils.digest()?, self.guardians.digest()?],
             notices,
         };
-        Ok(SchoolExport {
-            header,
-            files: self.clone(),
-            joins: index,
-        })
+        Ok(SchoolExport { header, files: self.clone(), joins: index })
     }
 }
 
 #[derive(Clone, Debug)]
 enum Joins {
     Siecle(Arc<siecle::Index>, Academie),
-    Onde(Arc<onde::Index>, onde::Context),
+    Onde(Arc<onde::Index>, Box<onde::Context>),
 }
 
 /// A validated export, whose records can be streamed as often as wanted.
@@ -342,14 +318,8 @@ impl SchoolExport {
     #[must_use]
     pub fn counts(&self) -> Counts {
         match &self.joins {
-            Joins::Siecle(index, _) => Counts {
-                pupils: index.pupil_records,
-                guardians: index.guardian_records,
-            },
-            Joins::Onde(index, _) => Counts {
-                pupils: index.pupil_rows(),
-                guardians: index.guardian_rows(),
-            },
+            Joins::Siecle(index, _) => Counts { pupils: index.pupil_records, guardians: index.guardian_records },
+            Joins::Onde(index, _) => Counts { pupils: index.pupil_rows(), guardians: index.guardian_rows() },
         }
     }
 
@@ -362,18 +332,12 @@ impl SchoolExport {
     pub fn guardians_from(&self, ordinal: u64) -> Result<Entries<GuardianRecord>, FileError> {
         let source = &self.files.guardians;
         Ok(match &self.joins {
-            Joins::Siecle(index, academie) => Box::new(siecle::GuardianReader::open(
-                source,
-                Arc::clone(index),
-                *academie,
-                ordinal,
-            )?),
-            Joins::Onde(index, context) => Box::new(onde::GuardianReader::open(
-                source,
-                Arc::clone(index),
-                context.clone(),
-                ordinal,
-            )?),
+            Joins::Siecle(index, academie) => {
+                Box::new(siecle::GuardianReader::open(source, Arc::clone(index), *academie, ordinal)?)
+            }
+            Joins::Onde(index, context) => {
+                Box::new(onde::GuardianReader::open(source, Arc::clone(index), context.as_ref().clone(), ordinal)?)
+            }
         })
     }
 
@@ -384,18 +348,12 @@ impl SchoolExport {
     pub fn pupils_from(&self, ordinal: u64) -> Result<Entries<PupilRecord>, FileError> {
         let source = &self.files.pupils;
         Ok(match &self.joins {
-            Joins::Siecle(index, academie) => Box::new(siecle::PupilReader::open(
-                source,
-                Arc::clone(index),
-                (self.header.uai, *academie),
-                ordinal,
-            )?),
-            Joins::Onde(index, context) => Box::new(onde::PupilReader::open(
-                source,
-                Arc::clone(index),
-                context.clone(),
-                ordinal,
-            )?),
+            Joins::Siecle(index, academie) => {
+                Box::new(siecle::PupilReader::open(source, Arc::clone(index), (self.header.uai, *academie), ordinal)?)
+            }
+            Joins::Onde(index, context) => {
+                Box::new(onde::PupilReader::open(source, Arc::clone(index), context.as_ref().clone(), ordinal)?)
+            }
         })
     }
 

@@ -44,12 +44,10 @@ mod values;
 mod xml;
 
 pub use error::{FileError, FileReason};
-pub use export::{
-    Counts, Entries, ExportFiles, Plan, PseudonymKey, ReadOptions, SchoolExport, plan,
-};
+pub use export::{Counts, Entries, ExportFiles, Plan, PseudonymKey, ReadOptions, SchoolExport, plan};
 pub use records::{
-    Entry, EstablishmentHeader, FileDigest, GuardianRecord, HeldLink, HeldReason, LinkRecord,
-    MandatoryField, PupilRecord, SourceSystem,
+    Entry, EstablishmentHeader, FileDigest, GuardianRecord, HeldLink, HeldReason, LinkRecord, MandatoryField,
+    PupilRecord, SourceSystem,
 };
 pub use report::{Notice, Rejection, RejectionReason};
 pub use source::Limits;

@@ -88,21 +88,12 @@ fn accept(parsed: PhoneNumber) -> Option<Phone> {
     let number: E164 = parsed.format().mode(Mode::E164).to_string().parse().ok()?;
     if number.is_fictional() {
         let national = parsed.national().to_string();
-        return Some(Phone {
-            mobile: national.starts_with(['6', '7']),
-            number,
-        });
+        return Some(Phone { mobile: national.starts_with(['6', '7']), number });
     }
     match parsed.is_valid().then(|| parsed.number_type(&DATABASE))? {
-        Type::Mobile | Type::FixedLineOrMobile => Some(Phone {
-            number,
-            mobile: true,
-        }),
+        Type::Mobile | Type::FixedLineOrMobile => Some(Phone { number, mobile: true }),
         Type::Unknown => None,
-        _ => Some(Phone {
-            number,
-            mobile: false,
-        }),
+        _ => Some(Phone { number, mobile: false }),
     }
 }
 
@@ -124,11 +115,7 @@ mod tests {
             "+33 (0)6 39 98 00 01",
             "0033 6 39 98 00 01",
         ] {
-            assert_eq!(
-                read(written),
-                Some(("+33639980001".into(), true)),
-                "{written}"
-            );
+            assert_eq!(read(written), Some(("+33639980001".into(), true)), "{written}");
         }
     }
 
@@ -143,19 +130,14 @@ mod tests {
             ("0639000000", "+262639000000"),
             ("+33692000000", "+262692000000"),
         ] {
-            assert_eq!(
-                read(written).map(|read| read.0).as_deref(),
-                Some(expected),
-                "{written}"
-            );
+            assert_eq!(read(written).map(|read| read.0).as_deref(), Some(expected), "{written}");
         }
     }
 
     #[test]
     fn six_digits_belong_to_the_collectivity_of_the_school() {
         let noumea = Academie::from_code(40).ok();
-        let number =
-            |academie| understand("750000", academie).map(|phone| phone.number.to_string());
+        let number = |academie| understand("750000", academie).map(|phone| phone.number.to_string());
         assert_eq!(number(noumea).as_deref(), Some("+687750000"));
         assert_eq!(number(None), None);
     }
@@ -168,15 +150,7 @@ mod tests {
 
     #[test]
     fn what_nobody_could_dial_is_refused() {
-        for written in [
-            "",
-            "06",
-            "0000000000",
-            "liste rouge",
-            "06399800011234",
-            "+",
-            "06 39 98 00 01 poste 4",
-        ] {
+        for written in ["", "06", "0000000000", "liste rouge", "06399800011234", "+", "06 39 98 00 01 poste 4"] {
             assert_eq!(read(written), None, "{written}");
         }
     }
@@ -185,10 +159,7 @@ mod tests {
     fn sample_ranges_overseas_are_held_by_nobody() {
         for prefix in E164::unassigned_overseas() {
             let number = phonenumber::parse(None, format!("{prefix}0001")).unwrap();
-            assert!(
-                !number.is_valid(),
-                "{prefix} is assigned now: choose another"
-            );
+            assert!(!number.is_valid(), "{prefix} is assigned now: choose another");
             assert!(understand(&format!("{prefix}0001"), None).unwrap().mobile);
         }
     }

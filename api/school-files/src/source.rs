@@ -25,11 +25,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            unpacked: 4 << 30,
-            ratio: 250,
-            element: 256 << 10,
-        }
+        Self { unpacked: 4 << 30, ratio: 250, element: 256 << 10 }
     }
 }
 
@@ -37,12 +33,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Container {
     Plain,
-    Zipped {
-        offset: u64,
-        packed: u64,
-        deflated: bool,
-        crc32: u32,
-    },
+    Zipped { offset: u64, packed: u64, deflated: bool, crc32: u32 },
 }
 
 /// A shipped file that can be opened again and again.
@@ -68,17 +59,8 @@ impl Source {
                 Err(error) => return Err(FileError::io(path, &error)),
             }
         }
-        let container = if magic.starts_with(b"PK") {
-            locate_entry(path, file)?
-        } else {
-            Container::Plain
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            container,
-            limits,
-            stamp,
-        })
+        let container = if magic.starts_with(b"PK") { locate_entry(path, file)? } else { Container::Plain };
+        Ok(Self { path: path.to_owned(), container, limits, stamp })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -98,19 +80,11 @@ impl Source {
         }
         let (data, packed, crc32) = match self.container {
             Container::Plain => (Data::Plain(file), None, None),
-            Container::Zipped {
-                offset,
-                packed,
-                deflated,
-                crc32,
-            } => {
+            Container::Zipped { offset, packed, deflated, crc32 } => {
                 file.seek(SeekFrom::Start(offset)).map_err(fail)?;
                 let entry = file.take(packed);
                 let data = if deflated {
-                    Data::Deflated(Box::new(DeflateDecoder::new_with_buf(
-                        entry,
-                        vec![0; 64 << 10],
-                    )))
+                    Data::Deflated(Box::new(DeflateDecoder::new_with_buf(entry, vec![0; 64 << 10])))
                 } else {
                     Data::Stored(entry)
                 };
@@ -143,10 +117,7 @@ impl Source {
         }
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(context.finish().as_ref());
-        Ok(FileDigest {
-            file: self.path.clone(),
-            sha256,
-        })
+        Ok(FileDigest { file: self.path.clone(), sha256 })
     }
 }
 
@@ -165,9 +136,7 @@ fn locate_entry(path: &Path, file: File) -> Result<Container, FileError> {
     let mut found = None;
     let mut count = 0;
     for index in 0..archive.len() {
-        let entry = archive
-            .by_index_raw(index)
-            .map_err(|error| refuse(error.to_string()))?;
+        let entry = archive.by_index_raw(index).map_err(|error| refuse(error.to_string()))?;
         if entry.is_dir() {
             continue;
         }
@@ -180,15 +149,8 @@ fn locate_entry(path: &Path, file: File) -> Result<Container, FileError> {
             CompressionMethod::Deflated => true,
             _ => return Err(refuse("only stored and deflated files are read".into())),
         };
-        let offset = entry
-            .data_start()
-            .ok_or_else(|| refuse("the file inside cannot be found".into()))?;
-        found = Some(Container::Zipped {
-            offset,
-            packed: entry.compressed_size(),
-            deflated,
-            crc32: entry.crc32(),
-        });
+        let offset = entry.data_start().ok_or_else(|| refuse("the file inside cannot be found".into()))?;
+        found = Some(Container::Zipped { offset, packed: entry.compressed_size(), deflated, crc32: entry.crc32() });
     }
     match (found, count) {
         (Some(container), 1) => Ok(container),
@@ -226,49 +188,24 @@ impl Fault {
 
 /// Turns an error of reading into a refusal of the file.
 pub(crate) fn refusal(path: &Path, error: &io::Error) -> FileError {
-    match error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Fault>())
-    {
-        Some(Fault {
-            position: Some(position),
-            reason,
-        }) => FileError::at(path, *position, reason.clone()),
-        Some(Fault {
-            position: None,
-            reason,
-        }) => FileError::whole(path, reason.clone()),
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+        Some(Fault { position: Some(position), reason }) => FileError::at(path, *position, reason.clone()),
+        Some(Fault { position: None, reason }) => FileError::whole(path, reason.clone()),
         None => FileError::io(path, error),
     }
 }
 
 impl Read for SourceReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let damaged = |reason: String| {
-            Fault {
-                position: None,
-                reason: FileReason::Zip(reason),
-            }
-            .into_io()
-        };
+        let damaged = |reason: String| Fault { position: None, reason: FileReason::Zip(reason) }.into_io();
         let count = match &mut self.data {
             Data::Plain(file) => file.read(buffer)?,
             Data::Stored(entry) => entry.read(buffer)?,
-            Data::Deflated(entry) => entry
-                .read(buffer)
-                .map_err(|error| damaged(error.to_string()))?,
+            Data::Deflated(entry) => entry.read(buffer).map_err(|error| damaged(error.to_string()))?,
         };
         self.left = self.left.checked_sub(count as u64).ok_or_else(|| {
-            let Limits {
-                unpacked: limit,
-                ratio,
-                ..
-            } = self.limits;
-            Fault {
-                position: None,
-                reason: FileReason::TooLarge { limit, ratio },
-            }
-            .into_io()
+            let Limits { unpacked: limit, ratio, .. } = self.limits;
+            Fault { position: None, reason: FileReason::TooLarge { limit, ratio } }.into_io()
         })?;
         if let Some((crc, expected)) = &mut self.crc {
             crc.update(&buffer[..count]);

@@ -23,15 +23,13 @@ pub(crate) enum Encoding {
 
 impl Encoding {
     pub(crate) fn from_label(label: &str) -> Option<Self> {
-        Some(
-            match label.to_ascii_lowercase().replace('_', "-").as_str() {
-                "iso-8859-15" | "iso8859-15" | "latin-9" | "latin9" => Self::Iso885915,
-                "iso-8859-1" | "iso8859-1" | "latin1" | "us-ascii" => Self::Iso88591,
-                "windows-1252" | "cp1252" => Self::Windows1252,
-                "utf-8" | "utf8" => Self::Utf8,
-                _ => return None,
-            },
-        )
+        Some(match label.to_ascii_lowercase().replace('_', "-").as_str() {
+            "iso-8859-15" | "iso8859-15" | "latin-9" | "latin9" => Self::Iso885915,
+            "iso-8859-1" | "iso8859-1" | "latin1" | "us-ascii" => Self::Iso88591,
+            "windows-1252" | "cp1252" => Self::Windows1252,
+            "utf-8" | "utf8" => Self::Utf8,
+            _ => return None,
+        })
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,12 +55,8 @@ impl Encoding {
     fn first_invalid(self, bytes: &[u8]) -> Option<usize> {
         // Without early exit, so that the compiler vectorises it; the exact place is sought after.
         let suspect = match self {
-            Self::Iso885915 | Self::Iso88591 => bytes
-                .iter()
-                .fold(false, |bad, byte| bad | control(*byte) | c1(*byte)),
-            Self::Windows1252 => bytes.iter().fold(false, |bad, byte| {
-                bad | control(*byte) | undefined_1252(*byte)
-            }),
+            Self::Iso885915 | Self::Iso88591 => bytes.iter().fold(false, |bad, byte| bad | control(*byte) | c1(*byte)),
+            Self::Windows1252 => bytes.iter().fold(false, |bad, byte| bad | control(*byte) | undefined_1252(*byte)),
             Self::Utf8 => bytes.iter().fold(false, |bad, byte| bad | control(*byte)),
         };
         if !suspect {
@@ -111,11 +105,7 @@ impl Place {
             self.column += bytes.len() as u64;
         } else {
             self.line += lines as u64;
-            let after = bytes
-                .iter()
-                .rev()
-                .take_while(|byte| **byte != b'\n')
-                .count();
+            let after = bytes.iter().rev().take_while(|byte| **byte != b'\n').count();
             self.column = after as u64 + 1;
         }
     }
@@ -141,13 +131,7 @@ pub(crate) struct TextReader {
 impl TextReader {
     /// A reader that continues after `head`, bytes already taken from the source; what precedes
     /// `head[skip..]` was understood by the caller and is only counted.
-    pub(crate) fn new(
-        source: SourceReader,
-        encoding: Encoding,
-        head: Vec<u8>,
-        skip: usize,
-        limits: Limits,
-    ) -> Self {
+    pub(crate) fn new(source: SourceReader, encoding: Encoding, head: Vec<u8>, skip: usize, limits: Limits) -> Self {
         let mut place = Place::START;
         place.advance(&head[..skip]);
         Self {
@@ -200,8 +184,7 @@ impl TextReader {
             return Err(self.invalid_byte(position));
         }
         let (result, read, written) =
-            self.decoder
-                .decode_to_utf8_without_replacement(&self.raw, &mut self.text, self.ended);
+            self.decoder.decode_to_utf8_without_replacement(&self.raw, &mut self.text, self.ended);
         (self.start, self.end) = (0, written);
         match result {
             encoding_rs::DecoderResult::InputEmpty => {
@@ -223,15 +206,8 @@ impl TextReader {
     fn invalid_byte(&mut self, position: usize) -> io::Error {
         self.raw_at.advance(&self.raw[..position]);
         let byte = self.raw.get(position).copied().unwrap_or_default();
-        let reason = FileReason::InvalidByte {
-            byte,
-            encoding: self.encoding.name(),
-        };
-        Fault {
-            position: Some(self.raw_at.pair()),
-            reason,
-        }
-        .into_io()
+        let reason = FileReason::InvalidByte { byte, encoding: self.encoding.name() };
+        Fault { position: Some(self.raw_at.pair()), reason }.into_io()
     }
 }
 
@@ -242,11 +218,7 @@ impl BufRead for TextReader {
         }
         if self.budget == 0 {
             let reason = FileReason::TooLong(self.limits.element);
-            return Err(Fault {
-                position: Some(self.place.pair()),
-                reason,
-            }
-            .into_io());
+            return Err(Fault { position: Some(self.place.pair()), reason }.into_io());
         }
         Ok(&self.text[self.start..self.end])
     }

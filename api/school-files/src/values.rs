@@ -19,16 +19,12 @@ pub(crate) fn clean(text: &str) -> Option<String> {
 const LONGEST_NAME: usize = 150;
 
 /// A name, which must not be absurdly long.
-pub(crate) fn name(
-    field: &'static str,
-    text: Option<&str>,
-) -> Result<Option<String>, RejectionReason> {
+pub(crate) fn name(field: &'static str, text: Option<&str>) -> Result<Option<String>, RejectionReason> {
     let cleaned = text.and_then(clean);
     match &cleaned {
-        Some(name) if name.len() > LONGEST_NAME => Err(RejectionReason::Malformed {
-            field,
-            expected: "a name of at most 150 bytes",
-        }),
+        Some(name) if name.len() > LONGEST_NAME => {
+            Err(RejectionReason::Malformed { field, expected: "a name of at most 150 bytes" })
+        }
         _ => Ok(cleaned),
     }
 }
@@ -37,11 +33,7 @@ pub(crate) fn name(
 pub(crate) fn date(text: &str) -> Option<NaiveDate> {
     let text = text.trim().as_bytes();
     let number = |range: std::ops::Range<usize>| -> Option<u32> {
-        text[range].iter().try_fold(0, |sum, digit| {
-            digit
-                .is_ascii_digit()
-                .then(|| sum * 10 + u32::from(digit - b'0'))
-        })
+        text[range].iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
     };
     if text.len() != 10 {
         return None;
@@ -54,25 +46,17 @@ pub(crate) fn date(text: &str) -> Option<NaiveDate> {
         return None;
     };
     // A year before 1900 is a slip in an export of pupils.
-    let year = i32::try_from(year)
-        .ok()
-        .filter(|year| (1900..=2200).contains(year))?;
+    let year = i32::try_from(year).ok().filter(|year| (1900..=2200).contains(year))?;
     NaiveDate::from_ymd_opt(year, month, day)
 }
 
 /// An optional date; present and unreadable refuses the record.
-pub(crate) fn optional_date(
-    field: &'static str,
-    text: Option<&str>,
-) -> Result<Option<NaiveDate>, RejectionReason> {
+pub(crate) fn optional_date(field: &'static str, text: Option<&str>) -> Result<Option<NaiveDate>, RejectionReason> {
     match text {
         None => Ok(None),
         Some(text) => match date(text) {
             Some(date) => Ok(Some(date)),
-            None => Err(RejectionReason::Malformed {
-                field,
-                expected: "a date (dd/mm/yyyy)",
-            }),
+            None => Err(RejectionReason::Malformed { field, expected: "a date (dd/mm/yyyy)" }),
         },
     }
 }
@@ -93,9 +77,7 @@ pub(crate) fn email(text: &str) -> Option<String> {
         !part.is_empty()
             && !part.starts_with('.')
             && !part.ends_with('.')
-            && part
-                .chars()
-                .all(|c| !c.is_whitespace() && !c.is_control() && !"@,;<>()\"".contains(c))
+            && part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !"@,;<>()\"".contains(c))
     };
     (text.len() <= 254 && plain(local) && plain(domain) && domain.contains('.'))
         .then(|| format!("{local}@{}", domain.to_ascii_lowercase()))
@@ -110,14 +92,7 @@ mod tests {
         let day = NaiveDate::from_ymd_opt(2012, 2, 29);
         assert_eq!(date("29/02/2012"), day);
         assert_eq!(date(" 2012-02-29 "), day);
-        for bad in [
-            "29/02/2013",
-            "2012-2-29",
-            "29-02-2012",
-            "0000000000",
-            "29/02/12",
-            "aa/bb/cccc",
-        ] {
+        for bad in ["29/02/2013", "2012-2-29", "29-02-2012", "0000000000", "29/02/12", "aa/bb/cccc"] {
             assert_eq!(date(bad), None, "{bad}");
         }
         assert_eq!(date("01/01/0202"), None);
@@ -126,10 +101,7 @@ mod tests {
 
     #[test]
     fn timestamps_carry_date_and_time() {
-        assert_eq!(
-            timestamp("02/09/2026 08:15:30").unwrap().to_string(),
-            "2026-09-02 08:15:30"
-        );
+        assert_eq!(timestamp("02/09/2026 08:15:30").unwrap().to_string(), "2026-09-02 08:15:30");
         assert_eq!(timestamp("02/09/2026"), None);
     }
 
@@ -143,14 +115,7 @@ mod tests {
     #[test]
     fn addresses_are_plausible_or_left_out() {
         assert_eq!(email("A.b@Example.ORG").as_deref(), Some("A.b@example.org"));
-        for bad in [
-            "",
-            "a",
-            "a@b",
-            "a b@example.org",
-            "a@example.org;b@example.org",
-            "@example.org",
-        ] {
+        for bad in ["", "a", "a@b", "a b@example.org", "a@example.org;b@example.org", "@example.org"] {
             assert_eq!(email(bad), None, "{bad}");
         }
     }

@@ -47,8 +47,8 @@ impl XmlStream {
     pub(crate) fn open(source: &Source) -> Result<Self, FileError> {
         let mut data = source.open()?;
         let head = read_head(&mut data, 1024).map_err(|error| refusal(source.path(), &error))?;
-        let (encoding, skip) = declaration(&head)
-            .map_err(|reason| FileError::at(source.path(), Place::START.pair(), reason))?;
+        let (encoding, skip) =
+            declaration(&head).map_err(|reason| FileError::at(source.path(), Place::START.pair(), reason))?;
         let text = TextReader::new(data, encoding, head, skip, source.limits());
         let mut reader = Reader::from_reader(text);
         let config = reader.config_mut();
@@ -84,10 +84,7 @@ impl XmlStream {
 
     /// An attribute of the element last opened.
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes[..self.attribute_count]
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.attributes[..self.attribute_count].iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// A refusal at the last step.
@@ -115,8 +112,8 @@ impl XmlStream {
                     self.depth += 1;
                     self.name.clear();
                     self.name.push_str(tag.name().as_ref());
-                    self.attribute_count = read_attributes(&tag, &mut self.attributes)
-                        .map_err(|what| refuse(FileReason::Xml(what)))?;
+                    self.attribute_count =
+                        read_attributes(&tag, &mut self.attributes).map_err(|what| refuse(FileReason::Xml(what)))?;
                     return Ok(Step::Open);
                 }
                 Event::End(_) => {
@@ -157,9 +154,7 @@ impl XmlStream {
                     return match (self.depth, self.roots) {
                         (0, 1) => Ok(Step::End),
                         (0, _) => Err(ill_formed("no root element")),
-                        _ => Err(ill_formed(
-                            "the file ends inside an element: it is truncated",
-                        )),
+                        _ => Err(ill_formed("the file ends inside an element: it is truncated")),
                     };
                 }
             }
@@ -210,10 +205,7 @@ pub(crate) struct Fields {
 
 impl Fields {
     pub(crate) fn new(names: &'static [&'static str]) -> Self {
-        Self {
-            names,
-            values: vec![String::new(); names.len()],
-        }
+        Self { names, values: vec![String::new(); names.len()] }
     }
 
     fn clear(&mut self) {
@@ -254,11 +246,7 @@ fn declaration(head: &[u8]) -> Result<(Encoding, usize), FileReason> {
     let encoding = match text.split_once("encoding") {
         None => Encoding::Utf8,
         Some((_, after)) => {
-            let after = after
-                .trim_start()
-                .strip_prefix('=')
-                .unwrap_or(after)
-                .trim_start();
+            let after = after.trim_start().strip_prefix('=').unwrap_or(after).trim_start();
             let label = after
                 .chars()
                 .next()
@@ -271,17 +259,11 @@ fn declaration(head: &[u8]) -> Result<(Encoding, usize), FileReason> {
             })?
         }
     };
-    Ok((
-        if bom > 0 { Encoding::Utf8 } else { encoding },
-        bom + length + 2,
-    ))
+    Ok((if bom > 0 { Encoding::Utf8 } else { encoding }, bom + length + 2))
 }
 
 /// Reads attributes into reused strings and returns how many there are.
-fn read_attributes(
-    tag: &BytesStart<'_>,
-    into: &mut Vec<(String, String)>,
-) -> Result<usize, String> {
+fn read_attributes(tag: &BytesStart<'_>, into: &mut Vec<(String, String)>) -> Result<usize, String> {
     let mut count = 0;
     for attribute in tag.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
@@ -307,9 +289,7 @@ fn resolve(reference: &BytesRef<'_>, into: &mut String) -> Result<(), FileReason
         match reference.resolve_char_ref() {
             Ok(Some(character)) if is_xml_char(character) => into.push(character),
             _ => {
-                return Err(FileReason::Xml(
-                    "a reference to a character XML excludes".into(),
-                ));
+                return Err(FileReason::Xml("a reference to a character XML excludes".into()));
             }
         }
     } else {

@@ -2,9 +2,12 @@
 
 mod beside;
 mod config;
+mod import;
 mod incident;
 mod keys;
+mod outbox;
 mod relying_party;
+mod sample;
 mod serve;
 mod telemetry;
 
@@ -51,6 +54,10 @@ impl Global {
 enum Command {
     /// Run the service
     Serve(serve::Serve),
+    /// Import school data from exported files
+    Import(import::Import),
+    /// Write exports of fictional schools
+    Sample(sample::Sample),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -62,6 +69,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// List messages that were not sent, or perhaps not
+    Outbox(outbox::Outbox),
 }
 
 /// Runs a command to its end.
@@ -69,10 +78,13 @@ pub fn run(program: Matricule) -> ExitCode {
     let Matricule { global, command } = program;
     let result = match command {
         Command::Serve(command) => command.run(&global),
+        Command::Import(command) => block_on(command.run(&global)),
+        Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Outbox(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,8 +14,7 @@ fn find(table: &Table, (folded, _): Column) -> Option<usize> {
 }
 
 fn require(table: &Table, column: Column) -> Result<usize, FileError> {
-    find(table, column)
-        .ok_or_else(|| FileError::at(table.file(), (1, 1), FileReason::MissingColumn(column.1)))
+    find(table, column).ok_or_else(|| FileError::at(table.file(), (1, 1), FileReason::MissingColumn(column.1)))
 }
 
 /// The trimmed value in a column, unless absent or empty.
@@ -91,14 +90,8 @@ impl GuardianColumns {
     pub(crate) fn find(table: &Table) -> Result<Self, FileError> {
         Ok(Self {
             title: find(table, ("civilite responsable", "Civilité Responsable")),
-            usage_name: find(table, ("nom usage responsable", "Nom usage responsable")).or_else(
-                || {
-                    find(
-                        table,
-                        ("nom d usage responsable", "Nom d'usage responsable"),
-                    )
-                },
-            ),
+            usage_name: find(table, ("nom usage responsable", "Nom usage responsable"))
+                .or_else(|| find(table, ("nom d usage responsable", "Nom d'usage responsable"))),
             family_name: require(table, ("nom responsable", "Nom responsable"))?,
             given_name: require(table, ("prenom responsable", "Prénom responsable"))?,
             address: find(table, ("adresse responsable", "Adresse responsable")),
@@ -129,11 +122,7 @@ impl GuardianColumns {
                     class: class.and_then(at),
                 }
             })
-            .filter(|child| {
-                child.family_name.is_some()
-                    || child.usage_name.is_some()
-                    || child.given_name.is_some()
-            })
+            .filter(|child| child.family_name.is_some() || child.usage_name.is_some() || child.given_name.is_some())
     }
 }
 

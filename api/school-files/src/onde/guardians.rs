@@ -38,18 +38,12 @@ impl GuardianRow {
         if at_birth.is_none() && usage.is_some() {
             notices.push(Notice::UsageNameOnly);
         }
-        let family_name = at_birth
-            .or_else(|| usage.clone())
-            .ok_or(RejectionReason::Missing("Nom responsable"))?;
+        let family_name = at_birth.or_else(|| usage.clone()).ok_or(RejectionReason::Missing("Nom responsable"))?;
         let given_name = values::name("Prénom responsable", value(row, Some(columns.given_name)))?
             .ok_or(RejectionReason::Missing("Prénom responsable"))?;
         let mut contacts = Contacts::new(context.academie);
         contacts.mobile("Téléphone portable", value(row, columns.mobile), notices);
-        contacts.other(
-            "Téléphone domicile",
-            value(row, columns.home_phone),
-            notices,
-        );
+        contacts.other("Téléphone domicile", value(row, columns.home_phone), notices);
         contacts.other("Téléphone travail", value(row, columns.work_phone), notices);
         contacts.email("Courriel", value(row, columns.email), notices);
         Ok(Self {
@@ -63,11 +57,7 @@ impl GuardianRow {
 
     /// What makes two rows bear the same name.
     pub(super) fn name_key(&self) -> String {
-        format!(
-            "{}|{}",
-            match_key(&self.family_name),
-            match_key(&self.given_name)
-        )
+        format!("{}|{}", match_key(&self.family_name), match_key(&self.given_name))
     }
 }
 
@@ -83,23 +73,10 @@ pub(crate) struct GuardianReader {
 }
 
 impl GuardianReader {
-    pub(crate) fn open(
-        source: &Source,
-        index: Arc<Index>,
-        context: Context,
-        from: u64,
-    ) -> Result<Self, FileError> {
+    pub(crate) fn open(source: &Source, index: Arc<Index>, context: Context, from: u64) -> Result<Self, FileError> {
         let table = Table::open(source)?;
         let columns = GuardianColumns::find(&table)?;
-        Ok(Self {
-            table,
-            columns,
-            index,
-            context,
-            next: 0,
-            from,
-            done: false,
-        })
+        Ok(Self { table, columns, index, context, next: 0, from, done: false })
     }
 
     fn advance(&mut self) -> Result<Option<Entry<GuardianRecord>>, FileError> {
@@ -135,20 +112,14 @@ impl GuardianReader {
             line,
             record: "guardian".into(),
             reason,
+            ine: None,
         });
-        Some(Entry {
-            ordinal,
-            line,
-            outcome,
-            notices,
-        })
+        Some(Entry { ordinal, line, outcome, notices })
     }
 
     fn record(&self, row: GuardianRow, place: Place, notices: &mut Vec<Notice>) -> GuardianRecord {
         let person = self.index.person(place.person);
-        let name_key = self
-            .context
-            .guardian_key(self.context.digest("name", &[&row.name_key()]));
+        let name_key = self.context.guardian_key(self.context.digest("name", &[&row.name_key()]));
         let mut contacts = row.contacts;
         for further in &person.further_contacts {
             match (&contacts.mobile, &further.mobile) {
@@ -171,11 +142,7 @@ impl GuardianReader {
         GuardianRecord {
             source_key: self.context.guardian_key(person.digest),
             name_key: Some(name_key),
-            children: person
-                .children
-                .iter()
-                .filter_map(|pupil| self.index.pupil_key(*pupil).cloned())
-                .collect(),
+            children: person.children.iter().filter_map(|pupil| self.index.pupil_key(*pupil).cloned()).collect(),
             title: row.title,
             family_name: row.family_name,
             usage_name: row.usage_name,

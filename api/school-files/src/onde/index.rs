@@ -79,11 +79,7 @@ struct RawRow {
 
 impl Index {
     /// Reads both files whole; any fault of either refuses the export.
-    pub(crate) fn build(
-        pupils: &Source,
-        guardians: &Source,
-        context: &Context,
-    ) -> Result<Self, FileError> {
+    pub(crate) fn build(pupils: &Source, guardians: &Source, context: &Context) -> Result<Self, FileError> {
         let mut index = Self {
             pupils: Vec::new(),
             by_name: HashMap::new(),
@@ -114,8 +110,7 @@ impl Index {
             if let Some(known) = &key
                 && !seen.insert(known.clone())
             {
-                self.repeated
-                    .insert(ordinal as u64, "INE, or name and date of birth");
+                self.repeated.insert(ordinal as u64, "INE, or name and date of birth");
                 key = None;
             }
             let given = value(row, Some(columns.given_name)).unwrap_or_default();
@@ -137,11 +132,7 @@ impl Index {
         }
     }
 
-    fn read_guardians(
-        &mut self,
-        source: &Source,
-        context: &Context,
-    ) -> Result<Vec<RawRow>, FileError> {
+    fn read_guardians(&mut self, source: &Source, context: &Context) -> Result<Vec<RawRow>, FileError> {
         let mut table = Table::open(source)?;
         let columns = GuardianColumns::find(&table)?;
         let mut rows = Vec::new();
@@ -159,11 +150,10 @@ impl Index {
                     [one] if self.pupils[*one as usize].key.is_some() => {
                         if !raw.children.contains(one) {
                             raw.children.push(*one);
+                            raw.tokens.push(context.token(&["child", &one.to_string()]));
                         }
                     }
-                    several => raw
-                        .held
-                        .push(self.hold(child, several, table.line(), context)),
+                    several => raw.held.push(self.hold(child, several, table.line(), context)),
                 }
             }
             rows.push(raw);
@@ -180,17 +170,12 @@ impl Index {
             (None, Some(usage)) => child_key('u', usage, given),
             (None, None) => None,
         };
-        let mut meant = key
-            .and_then(|key| self.by_name.get(&key).cloned())
-            .unwrap_or_default();
+        let mut meant = key.and_then(|key| self.by_name.get(&key).cloned()).unwrap_or_default();
         if meant.len() > 1
             && let Some(class) = child.class.map(match_key)
         {
-            let same: Vec<u32> = meant
-                .iter()
-                .copied()
-                .filter(|pupil| self.pupils[*pupil as usize].class == class)
-                .collect();
+            let same: Vec<u32> =
+                meant.iter().copied().filter(|pupil| self.pupils[*pupil as usize].class == class).collect();
             if same.len() == 1 {
                 meant = same;
             }
@@ -207,15 +192,8 @@ impl Index {
             child_usage_name: owned(child.usage_name),
             child_given_name: owned(child.given_name).unwrap_or_default(),
             class: owned(child.class),
-            candidates: meant
-                .iter()
-                .filter_map(|pupil| self.pupils[*pupil as usize].key.clone())
-                .collect(),
-            reason: if meant.is_empty() {
-                HeldReason::NoSuchPupil
-            } else {
-                HeldReason::Ambiguous
-            },
+            candidates: meant.iter().filter_map(|pupil| self.pupils[*pupil as usize].key.clone()).collect(),
+            reason: if meant.is_empty() { HeldReason::NoSuchPupil } else { HeldReason::Ambiguous },
             line,
         }
     }
@@ -232,18 +210,10 @@ impl Index {
             let digest = keys[group].1;
             let first = !persons.contains_key(group);
             let number = *persons.entry(*group).or_insert_with(|| {
-                self.persons.push(Person {
-                    digest,
-                    rows: 0,
-                    children: Vec::new(),
-                    further_contacts: Vec::new(),
-                });
+                self.persons.push(Person { digest, rows: 0, children: Vec::new(), further_contacts: Vec::new() });
                 u32::try_from(self.persons.len() - 1).unwrap_or(u32::MAX)
             });
-            self.places[row.ordinal as usize] = Some(Place {
-                person: number,
-                first,
-            });
+            self.places[row.ordinal as usize] = Some(Place { person: number, first });
             let person = &mut self.persons[number as usize];
             person.rows += 1;
             for child in row.children {
@@ -254,16 +224,12 @@ impl Index {
             }
             for mut held in row.held {
                 held.guardian = context.guardian_key(digest);
-                if !self
-                    .held
-                    .iter()
-                    .rev()
-                    .take_while(|other| other.guardian == held.guardian)
-                    .any(|other| {
-                        other.child_family_name == held.child_family_name
-                            && other.child_given_name == held.child_given_name
-                    })
-                {
+                if !self.held.iter().rev().take_while(|other| other.guardian == held.guardian).any(|other| {
+                    // Told again by another row of the same person; two of one row are two children.
+                    other.line != held.line
+                        && other.child_family_name == held.child_family_name
+                        && other.child_given_name == held.child_given_name
+                }) {
                     self.held.push(held);
                 }
             }
@@ -272,11 +238,7 @@ impl Index {
     }
 
     /// Reads again the contacts of rows after a person's first, if there are any.
-    fn read_further_contacts(
-        &mut self,
-        source: &Source,
-        context: &Context,
-    ) -> Result<(), FileError> {
+    fn read_further_contacts(&mut self, source: &Source, context: &Context) -> Result<(), FileError> {
         if self.persons.iter().all(|person| person.rows == 1) {
             return Ok(());
         }
@@ -286,15 +248,10 @@ impl Index {
         while table.next()? {
             let place = self.places.get(ordinal).copied().flatten();
             ordinal += 1;
-            if let Some(Place {
-                person,
-                first: false,
-            }) = place
+            if let Some(Place { person, first: false }) = place
                 && let Ok(row) = GuardianRow::read(table.row(), &columns, context, &mut Vec::new())
             {
-                self.persons[person as usize]
-                    .further_contacts
-                    .push(row.contacts);
+                self.persons[person as usize].further_contacts.push(row.contacts);
             }
         }
         Ok(())
@@ -323,9 +280,7 @@ impl Index {
 
     /// Digests of the guardians of a pupil.
     pub(super) fn guardians_of(&self, ordinal: u64) -> impl Iterator<Item = [u8; 16]> {
-        let start = self
-            .links
-            .partition_point(|(pupil, _)| u64::from(*pupil) < ordinal);
+        let start = self.links.partition_point(|(pupil, _)| u64::from(*pupil) < ordinal);
         self.links[start..]
             .iter()
             .take_while(move |(pupil, _)| u64::from(*pupil) == ordinal)
@@ -333,10 +288,7 @@ impl Index {
     }
 
     pub(super) fn place_of(&self, ordinal: u64) -> Option<Place> {
-        self.places
-            .get(usize::try_from(ordinal).ok()?)
-            .copied()
-            .flatten()
+        self.places.get(usize::try_from(ordinal).ok()?).copied().flatten()
     }
 
     pub(super) fn person(&self, number: u32) -> &Person {
@@ -374,41 +326,28 @@ fn describe(
     }
     let children: Vec<String> = columns
         .children(row)
-        .filter_map(|child| {
-            child_key(
-                'f',
-                child.family_name.or(child.usage_name)?,
-                child.given_name?,
-            )
-        })
+        .filter_map(|child| child_key('f', child.family_name.or(child.usage_name)?, child.given_name?))
         .collect();
     evidence.extend(children.iter().map(|child| (4, child.as_str())));
     let key = evidence
         .iter()
-        .map(|(strength, what)| {
-            (
-                *strength,
-                context.digest("guardian", &[&name, &strength.to_string(), what]),
-            )
-        })
+        .map(|(strength, what)| (*strength, context.digest("guardian", &[&name, &strength.to_string(), what])))
         .min()
         .unwrap_or_else(|| (5, context.digest("guardian", &[&name])));
-    let tokens = evidence
+    // Naming a child alike proves nothing: namesakes may have children that are namesakes too. A
+    // child that was found counts, and is added by the caller. Rows with one key cannot be told
+    // apart at all.
+    let mut tokens: Vec<u64> = evidence
         .iter()
+        .filter(|(strength, _)| *strength < 4)
         .map(|(strength, what)| {
             // A number is the same number in whichever column it stands.
             let kind = if *strength == 2 { 0 } else { *strength };
             context.token(&[&kind.to_string(), what])
         })
         .collect();
-    RawRow {
-        name,
-        key,
-        tokens,
-        children: Vec::new(),
-        held: Vec::new(),
-        ordinal,
-    }
+    tokens.push(context.token(&["key", &format!("{:032x}", u128::from_be_bytes(key.1))]));
+    RawRow { name, key, tokens, children: Vec::new(), held: Vec::new(), ordinal }
 }
 
 /// For each row the first row of the same person.
@@ -422,9 +361,7 @@ fn group(rows: &[RawRow]) -> Vec<usize> {
             leader[one.max(two)] = one.min(two);
         }
     }
-    (0..rows.len())
-        .map(|number| find(&mut leader, number))
-        .collect()
+    (0..rows.len()).map(|number| find(&mut leader, number)).collect()
 }
 
 fn find(leader: &mut [usize], mut number: usize) -> usize {

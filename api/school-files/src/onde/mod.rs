@@ -28,19 +28,13 @@ pub(crate) struct Context {
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("uai", &self.uai)
-            .finish_non_exhaustive()
+        f.debug_struct("Context").field("uai", &self.uai).finish_non_exhaustive()
     }
 }
 
 impl Context {
     pub(crate) fn new(uai: Uai, academie: Option<Academie>, key: &PseudonymKey) -> Self {
-        Self {
-            uai,
-            academie,
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key.0),
-        }
+        Self { uai, academie, key: hmac::Key::new(hmac::HMAC_SHA256, &key.0) }
     }
 
     /// A keyed digest of what the parts say, within this école.

@@ -23,19 +23,11 @@ pub(super) fn read_row(
     context: &Context,
     notices: &mut Vec<Notice>,
 ) -> Result<PupilRecord, RejectionReason> {
-    if row
-        .iter()
-        .skip(columns.width)
-        .any(|extra| !extra.trim().is_empty())
-    {
-        return Err(RejectionReason::RowLength {
-            found: row.len(),
-            expected: columns.width,
-        });
+    if row.iter().skip(columns.width).any(|extra| !extra.trim().is_empty()) {
+        return Err(RejectionReason::RowLength { found: row.len(), expected: columns.width });
     }
-    let required = |field, column| {
-        values::name(field, value(row, Some(column)))?.ok_or(RejectionReason::Missing(field))
-    };
+    let required =
+        |field, column| values::name(field, value(row, Some(column)))?.ok_or(RejectionReason::Missing(field));
     let usage_name = values::name("Nom d'usage élève", value(row, columns.usage_name))?;
     let family_name = match (required("Nom élève", columns.family_name), &usage_name) {
         (Ok(name), _) => name,
@@ -47,12 +39,7 @@ pub(super) fn read_row(
     };
     let given_names = required("Prénom élève", columns.given_name)?;
     let ine: Option<Ine> = value(row, Some(columns.ine))
-        .map(|text| {
-            text.parse().map_err(|_| RejectionReason::Malformed {
-                field: "INE",
-                expected: "an INE",
-            })
-        })
+        .map(|text| text.parse().map_err(|_| RejectionReason::Malformed { field: "INE", expected: "an INE" }))
         .transpose()?;
     let birth_date = values::optional_date("Date naissance", value(row, Some(columns.birth_date)))?;
     let sex = match value(row, columns.sex) {
@@ -60,10 +47,7 @@ pub(super) fn read_row(
         Some("M" | "H" | "m" | "h") => Some(Sex::Male),
         Some("F" | "f") => Some(Sex::Female),
         Some(_) => {
-            return Err(RejectionReason::Malformed {
-                field: "Sexe",
-                expected: "M, H or F",
-            });
+            return Err(RejectionReason::Malformed { field: "Sexe", expected: "M, H or F" });
         }
     };
     let class = value(row, columns.class).and_then(values::clean);
@@ -98,22 +82,15 @@ pub(super) fn read_row(
         left_on: None,
         leaving_reason: None,
         guardians: Vec::new(),
-        missing: missing
-            .into_iter()
-            .filter(|(_, lacks)| *lacks)
-            .map(|(field, _)| field)
-            .collect(),
+        unread_guardians: Vec::new(),
+        missing: missing.into_iter().filter(|(_, lacks)| *lacks).map(|(field, _)| field).collect(),
     })
 }
 
 /// ONDE separates several first names by commas; a space may belong to a compound one.
 fn split_given_names(text: &str) -> Vec<String> {
     let names: Vec<String> = text.split(',').filter_map(values::clean).collect();
-    if names.is_empty() {
-        vec![text.to_owned()]
-    } else {
-        names
-    }
+    if names.is_empty() { vec![text.to_owned()] } else { names }
 }
 
 /// Reads the pupils of an export, in the order of the file.
@@ -128,23 +105,10 @@ pub(crate) struct PupilReader {
 }
 
 impl PupilReader {
-    pub(crate) fn open(
-        source: &Source,
-        index: Arc<Index>,
-        context: Context,
-        from: u64,
-    ) -> Result<Self, FileError> {
+    pub(crate) fn open(source: &Source, index: Arc<Index>, context: Context, from: u64) -> Result<Self, FileError> {
         let table = Table::open(source)?;
         let columns = PupilColumns::find(&table)?;
-        Ok(Self {
-            table,
-            columns,
-            index,
-            context,
-            next: 0,
-            from,
-            done: false,
-        })
+        Ok(Self { table, columns, index, context, next: 0, from, done: false })
     }
 
     fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
@@ -161,27 +125,17 @@ impl PupilReader {
     fn entry(&self, ordinal: u64) -> Entry<PupilRecord> {
         let line = self.table.line();
         let mut notices = Vec::new();
-        let outcome = self
-            .record(ordinal, &mut notices)
-            .map_err(|reason| Rejection {
-                file: self.table.file().to_owned(),
-                line,
-                record: "pupil".into(),
-                reason,
-            });
-        Entry {
-            ordinal,
+        let outcome = self.record(ordinal, &mut notices).map_err(|reason| Rejection {
+            file: self.table.file().to_owned(),
             line,
-            outcome,
-            notices,
-        }
+            record: "pupil".into(),
+            reason,
+            ine: value(self.table.row(), Some(self.columns.ine)).and_then(|text| text.parse().ok()),
+        });
+        Entry { ordinal, line, outcome, notices }
     }
 
-    fn record(
-        &self,
-        ordinal: u64,
-        notices: &mut Vec<Notice>,
-    ) -> Result<PupilRecord, RejectionReason> {
+    fn record(&self, ordinal: u64, notices: &mut Vec<Notice>) -> Result<PupilRecord, RejectionReason> {
         let mut record = read_row(self.table.row(), &self.columns, &self.context, notices)?;
         if let Some(field) = self.index.repeated(ordinal) {
             return Err(RejectionReason::Duplicate(field));

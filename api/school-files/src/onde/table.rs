@@ -25,11 +25,7 @@ pub(crate) fn recognise(source: &Source) -> Result<Kind, FileError> {
     } else if has("civilite responsable") || has("nom responsable") {
         Ok(Kind::Guardians)
     } else {
-        Err(FileError::at(
-            source.path(),
-            (1, 1),
-            FileReason::Unrecognised,
-        ))
+        Err(FileError::at(source.path(), (1, 1), FileReason::Unrecognised))
     }
 }
 
@@ -54,13 +50,8 @@ impl Table {
             .flexible(true)
             .has_headers(false)
             .from_reader(text);
-        let mut table = Self {
-            file: source.path().to_owned(),
-            reader,
-            header: Vec::new(),
-            row: StringRecord::new(),
-            line: 0,
-        };
+        let mut table =
+            Self { file: source.path().to_owned(), reader, header: Vec::new(), row: StringRecord::new(), line: 0 };
         if table.next()? {
             // Folded, so that case, accents and the leading space of “ Cycle” do not matter.
             table.header = table.row.iter().map(fold_name).collect();

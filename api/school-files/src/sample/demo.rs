@@ -72,27 +72,15 @@ pub struct DemoSet {
 
 fn school(number: u32, secondary: bool) -> School {
     let uai = Uai::from_number(number).expect("seven digits");
-    let academie: Academie = DepartmentTable::default()
-        .academie_of(uai)
-        .expect("a known département");
-    School {
-        uai,
-        academie,
-        secondary,
-    }
+    let academie: Academie = DepartmentTable::default().academie_of(uai).expect("a known département");
+    School { uai, academie, secondary }
 }
 
 fn day(year: i32, month: u32, day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(year, month, day).expect("a day of the calendar")
 }
 
-fn child(
-    number: u64,
-    names: (&str, &str),
-    born: NaiveDate,
-    female: bool,
-    class: &str,
-) -> SampleChild {
+fn child(number: u64, names: (&str, &str), born: NaiveDate, female: bool, class: &str) -> SampleChild {
     SampleChild {
         number,
         ine: Some(format!("99{number:07}AB")),
@@ -139,41 +127,14 @@ pub fn write_demo(directory: &Path) -> io::Result<DemoSet> {
         guardian(1, ("Exemple", "Chloé"), true, "+33639980001"),
         guardian(2, ("Fictif", "Jérôme"), false, "+33639980002"),
     ];
-    let elder = child(
-        1,
-        ("Fictif-Exemple", "Zoé"),
-        day(2014, 5, 17),
-        true,
-        "6EME A",
-    );
-    let younger = child(
-        2,
-        ("Fictif-Exemple", "Noël"),
-        day(2018, 12, 24),
-        false,
-        "CE2 B",
-    );
+    let elder = child(1, ("Fictif-Exemple", "Zoé"), day(2014, 5, 17), true, "6EME A");
+    let younger = child(2, ("Fictif-Exemple", "Noël"), day(2018, 12, 24), false, "CE2 B");
     let neighbours = vec![guardian(5, ("Imaginaire", "Awa"), true, "+33639980005")];
     let twins = [
-        child(
-            3,
-            ("Imaginaire", "Lœtitia"),
-            day(2013, 3, 8),
-            true,
-            "5EME B",
-        ),
-        child(
-            4,
-            ("Imaginaire", "François"),
-            day(2013, 3, 8),
-            false,
-            "5EME B",
-        ),
+        child(3, ("Imaginaire", "Lœtitia"), day(2013, 3, 8), true, "5EME B"),
+        child(4, ("Imaginaire", "François"), day(2013, 3, 8), false, "5EME B"),
     ];
-    let incomplete = SampleChild {
-        ine: None,
-        ..child(6, ("Modèle", "Étienne"), day(2014, 1, 30), false, "6EME A")
-    };
+    let incomplete = SampleChild { ine: None, ..child(6, ("Modèle", "Étienne"), day(2014, 1, 30), false, "6EME A") };
     let others = Enrolment {
         children: vec![incomplete],
         guardians: vec![guardian(9, ("Modèle", "Hélène"), true, "+33639980009")],
@@ -182,43 +143,25 @@ pub fn write_demo(directory: &Path) -> io::Result<DemoSet> {
         children: children.iter().copied().cloned().collect(),
         guardians: parents.clone(),
     };
-    let twins_family = Enrolment {
-        children: twins.to_vec(),
-        guardians: neighbours,
-    };
+    let twins_family = Enrolment { children: twins.to_vec(), guardians: neighbours };
     let resident = Enrolment {
-        children: vec![child(
-            7,
-            ("Théorème", "Inès"),
-            day(2014, 9, 2),
-            true,
-            "6EME C",
-        )],
+        children: vec![child(7, ("Théorème", "Inès"), day(2014, 9, 2), true, "6EME C")],
         guardians: vec![guardian(13, ("Théorème", "Paul"), false, "+33639980013")],
     };
 
     let first = [
-        (
-            &college,
-            vec![family(&[&elder]), twins_family.clone(), others.clone()],
-        ),
+        (&college, vec![family(&[&elder]), twins_family.clone(), others.clone()]),
         (&ecole, vec![family(&[&younger])]),
         (&other_college, vec![resident.clone()]),
     ];
-    let later = [
-        (&college, vec![twins_family, others]),
-        (&other_college, vec![resident, family(&[&elder])]),
-    ];
+    let later = [(&college, vec![twins_family, others]), (&other_college, vec![resident, family(&[&elder])])];
     let files = write_generation(&directory.join("1-rentree"), &first, 0)?;
-    let transfer_files =
-        write_generation(&directory.join("2-changement-d-etablissement"), &later, 1)?;
+    let transfer_files = write_generation(&directory.join("2-changement-d-etablissement"), &later, 1)?;
 
     let described = |child: &SampleChild, school: &School| DemoChild {
         given_name: child.given_names.join(" "),
         family_name: child.family_name.clone(),
-        birth_date: child
-            .birth_date
-            .expect("children of the demonstration have a birth date"),
+        birth_date: child.birth_date.expect("children of the demonstration have a birth date"),
         school: school.uai,
     };
     let children = vec![described(&elder, &college), described(&younger, &ecole)];
@@ -252,11 +195,7 @@ fn write_generation(
     schools: &[(&School, Vec<Enrolment>)],
     generation: u32,
 ) -> io::Result<Vec<PathBuf>> {
-    let stamp = Stamp {
-        year: YEAR,
-        exported_at: exported_at(YEAR, generation),
-        generation,
-    };
+    let stamp = Stamp { year: YEAR, exported_at: exported_at(YEAR, generation), generation };
     let mut files = Vec::new();
     for (school, enrolments) in schools {
         let directory = directory.join(school.uai.as_str());

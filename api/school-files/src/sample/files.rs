@@ -32,11 +32,8 @@ pub struct SampleSummary {
 /// Whatever the file system refuses.
 pub fn write_samples(spec: &SampleSpec, directory: &Path) -> io::Result<SampleSummary> {
     let world = World::new(spec.clone());
-    let stamp = Stamp {
-        year: spec.year,
-        exported_at: exported_at(spec.year, spec.generation),
-        generation: spec.generation,
-    };
+    let stamp =
+        Stamp { year: spec.year, exported_at: exported_at(spec.year, spec.generation), generation: spec.generation };
     let mut summary = SampleSummary::default();
     for number in 0..world.schools() {
         let school = world.school(number);
@@ -51,14 +48,8 @@ pub fn write_samples(spec: &SampleSpec, directory: &Path) -> io::Result<SampleSu
         summary.files.extend(files);
         summary.schools += 1;
         for enrolment in world.enrolments(number) {
-            let wrong_pupils = enrolment
-                .children
-                .iter()
-                .filter(|child| child.fault.is_some());
-            let wrong_guardians = enrolment
-                .guardians
-                .iter()
-                .filter(|guardian| guardian.fault.is_some());
+            let wrong_pupils = enrolment.children.iter().filter(|child| child.fault.is_some());
+            let wrong_guardians = enrolment.guardians.iter().filter(|guardian| guardian.fault.is_some());
             summary.wrong += (wrong_pupils.count() + wrong_guardians.count()) as u64;
             summary.pupils += enrolment.children.len() as u64;
             summary.guardians += enrolment.guardians.len() as u64;

@@ -28,8 +28,8 @@ const STEMS: [&str; 24] = [
     "Façad",
 ];
 const ENDINGS: [&str; 24] = [
-    "ard", "eau", "ière", "ois", "ÿ", "œuf", "et", "in", "aud", "ellier", "ançon", "êt", "ou",
-    "ier", "aine", "olles", "igny", "abel", "orge", "ïs", "umont", "eric", "onne", "ùs",
+    "ard", "eau", "ière", "ois", "ÿ", "œuf", "et", "in", "aud", "ellier", "ançon", "êt", "ou", "ier", "aine", "olles",
+    "igny", "abel", "orge", "ïs", "umont", "eric", "onne", "ùs",
 ];
 
 /// Common first names with the sex they are given to here.
@@ -91,11 +91,7 @@ const SIMPLE: u64 = (STEMS.len() * ENDINGS.len()) as u64;
 pub(super) fn surname(number: u64) -> String {
     let simple = |number: u64| {
         let number = (number % SIMPLE) as usize;
-        format!(
-            "{}{}",
-            STEMS[number / ENDINGS.len()],
-            ENDINGS[number % ENDINGS.len()]
-        )
+        format!("{}{}", STEMS[number / ENDINGS.len()], ENDINGS[number % ENDINGS.len()])
     };
     let (first, rest) = (simple(number), number / SIMPLE);
     match rest % 8 {
@@ -115,11 +111,7 @@ pub(super) fn given_name(number: u64) -> (&'static str, bool) {
 /// A first name of the sex asked for.
 pub(super) fn given_name_of(number: u64, female: bool) -> &'static str {
     let (name, sex) = given_name(number);
-    if sex == female {
-        name
-    } else {
-        given_name(number + 1).0
-    }
+    if sex == female { name } else { given_name(number + 1).0 }
 }
 
 #[cfg(test)]

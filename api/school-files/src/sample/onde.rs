@@ -49,12 +49,7 @@ const GUARDIANS: [&str; 12] = [
     "Téléphone portable",
 ];
 
-const CHILD: [&str; 4] = [
-    "Nom d'usage enfant",
-    "Nom de famille enfant",
-    "Prénom enfant",
-    "Classes enfants",
-];
+const CHILD: [&str; 4] = ["Nom d'usage enfant", "Nom de famille enfant", "Prénom enfant", "Classes enfants"];
 
 /// Most children of a family.
 const GROUPS: usize = 4;
@@ -88,9 +83,7 @@ impl Table {
 
     fn finish(self) -> io::Result<()> {
         let file = self.0.into_inner().map_err(|error| error.into_error())?;
-        file.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 }
 
@@ -100,8 +93,7 @@ pub(super) fn write<I: Iterator<Item = Enrolment>>(
     school: &School,
     enrolments: impl Fn() -> I,
 ) -> io::Result<[PathBuf; 2]> {
-    let paths = ["Eleves", "Responsables"]
-        .map(|kind| directory.join(format!("ONDE_{kind}_{}.csv", school.uai)));
+    let paths = ["Eleves", "Responsables"].map(|kind| directory.join(format!("ONDE_{kind}_{}.csv", school.uai)));
     let mut pupils = Table::create(&paths[0])?;
     pupils.row(PUPILS)?;
     for child in enrolments().flat_map(|enrolment| enrolment.children) {
@@ -113,11 +105,7 @@ pub(super) fn write<I: Iterator<Item = Enrolment>>(
     guardians.row(GUARDIANS.into_iter().chain(groups))?;
     for enrolment in enrolments() {
         // The format knows legal guardians only.
-        for guardian in enrolment
-            .guardians
-            .iter()
-            .filter(|guardian| guardian.level == 1)
-        {
+        for guardian in enrolment.guardians.iter().filter(|guardian| guardian.level == 1) {
             write_guardian(&mut guardians, guardian, &enrolment.children, 0)?;
             if guardian.listed_twice {
                 write_guardian(&mut guardians, guardian, &enrolment.children, 1)?;
@@ -133,7 +121,7 @@ fn write_pupil(table: &mut Table, child: &SampleChild) -> io::Result<()> {
         (Some(Fault::Date), _) => "31/02/2018".to_owned(),
         (_, None) => String::new(),
         // Both ways to write a date are met.
-        (_, Some(date)) if child.number % 2 == 0 => date.to_string(),
+        (_, Some(date)) if child.number.is_multiple_of(2) => date.to_string(),
         (_, Some(date)) => date.format("%d/%m/%Y").to_string(),
     };
     let given_names = match child.fault {
@@ -173,17 +161,10 @@ fn write_guardian(
     children: &[SampleChild],
     address: u64,
 ) -> io::Result<()> {
-    let street = format!(
-        "{} allée de la Fiction",
-        guardian.street % 89 + 100 * address
-    );
+    let street = format!("{} allée de la Fiction", guardian.street % 89 + 100 * address);
     let phone = |number: &Option<String>| number.as_deref().map(national_form).unwrap_or_default();
     let (home, mobile) = (phone(&guardian.home_phone), phone(&guardian.mobile));
-    let given_name = if guardian.fault.is_some() {
-        ""
-    } else {
-        &guardian.given_name
-    };
+    let given_name = if guardian.fault.is_some() { "" } else { &guardian.given_name };
     let mut row = vec![
         guardian.title,
         guardian.usage_name.as_deref().unwrap_or_default(),
@@ -202,11 +183,7 @@ fn write_guardian(
         row.extend([
             child.usage_name.as_deref().unwrap_or_default(),
             child.family_name.as_str(),
-            child
-                .given_names
-                .first()
-                .map(String::as_str)
-                .unwrap_or_default(),
+            child.given_names.first().map(String::as_str).unwrap_or_default(),
             child.class.as_str(),
         ]);
     }

@@ -99,10 +99,8 @@ pub(super) fn person_id(guardian: u64, academie: Academie) -> u64 {
 
 /// A number as a French form shows it: `06 39 98 00 01`, overseas too.
 pub(super) fn national_form(e164: &str) -> String {
-    let digits = ["+33", "+262", "+590", "+594", "+596"]
-        .iter()
-        .find_map(|code| e164.strip_prefix(code))
-        .unwrap_or(e164);
+    let digits =
+        ["+33", "+262", "+590", "+594", "+596"].iter().find_map(|code| e164.strip_prefix(code)).unwrap_or(e164);
     let mut written = String::from("0");
     for (place, digit) in digits.chars().enumerate() {
         if place % 2 == 1 {

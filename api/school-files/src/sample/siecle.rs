@@ -44,19 +44,11 @@ impl Export {
     ) -> io::Result<Self> {
         let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
         // The default time is fixed, so that the same people give the same bytes.
-        let options = SimpleFileOptions::default()
-            .compression_level(Some(6))
-            .large_file(true);
+        let options = SimpleFileOptions::default().compression_level(Some(6)).large_file(true);
         zip.start_file(inside, options)?;
-        let mut export = Self {
-            zip,
-            text: String::with_capacity(4096),
-        };
+        let mut export = Self { zip, text: String::with_capacity(4096) };
         let (uai, year) = (school.uai, stamp.year);
-        let (day, moment) = (
-            stamp.exported_at.format("%d/%m/%Y"),
-            stamp.exported_at.format("%d/%m/%Y %H:%M:%S"),
-        );
+        let (day, moment) = (stamp.exported_at.format("%d/%m/%Y"), stamp.exported_at.format("%d/%m/%Y %H:%M:%S"));
         write!(
             export.text,
             "<?xml version=\"1.0\" encoding=\"ISO-8859-15\"?>\n<{root} VERSION=\"{version}\">\n<PARAMETRES>\n<UAJ>{uai}</UAJ>\n<ANNEE_SCOLAIRE>{year}</ANNEE_SCOLAIRE>\n<DATE_EXPORT>{day}</DATE_EXPORT>\n<HORODATAGE>{moment}</HORODATAGE>\n</PARAMETRES>\n<DONNEES>\n"
@@ -104,11 +96,7 @@ impl Export {
     fn finish(mut self, root: &str) -> io::Result<()> {
         self.raw(&format!("</DONNEES>\n</{root}>\n"));
         self.flush()?;
-        self.zip
-            .finish()?
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()
+        self.zip.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
     }
 }
 
@@ -119,8 +107,7 @@ pub(super) fn write<I: Iterator<Item = Enrolment>>(
     stamp: &Stamp,
     enrolments: impl Fn() -> I,
 ) -> io::Result<[PathBuf; 2]> {
-    let paths = ["Eleves", "Responsables"]
-        .map(|kind| directory.join(format!("ExportXML_{kind}AvecAdresses.zip")));
+    let paths = ["Eleves", "Responsables"].map(|kind| directory.join(format!("ExportXML_{kind}AvecAdresses.zip")));
     write_pupils(&paths[0], school, stamp, &enrolments)?;
     write_guardians(&paths[1], school, stamp, &enrolments)?;
     Ok(paths)
@@ -132,14 +119,7 @@ fn write_pupils<I: Iterator<Item = Enrolment>>(
     stamp: &Stamp,
     enrolments: &impl Fn() -> I,
 ) -> io::Result<()> {
-    let mut export = Export::create(
-        path,
-        "ElevesAvecAdresses.xml",
-        "BEE_ELEVES",
-        "3.0",
-        school,
-        stamp,
-    )?;
+    let mut export = Export::create(path, "ElevesAvecAdresses.xml", "BEE_ELEVES", "3.0", school, stamp)?;
     export.raw("<ELEVES>\n");
     for child in enrolments().flat_map(|enrolment| enrolment.children) {
         write_pupil(&mut export, &child, stamp);
@@ -148,9 +128,7 @@ fn write_pupils<I: Iterator<Item = Enrolment>>(
     export.raw("</ELEVES>\n<OPTIONS/>\n<STRUCTURES>\n");
     for child in enrolments().flat_map(|enrolment| enrolment.children) {
         let id = stamp.pupil_id(&child);
-        export.raw(&format!(
-            "<STRUCTURES_ELEVE ELEVE_ID=\"{id}\">\n<STRUCTURE>\n"
-        ));
+        export.raw(&format!("<STRUCTURES_ELEVE ELEVE_ID=\"{id}\">\n<STRUCTURE>\n"));
         export.field("CODE_STRUCTURE", &child.class);
         export.raw("<TYPE_STRUCTURE>D</TYPE_STRUCTURE>\n</STRUCTURE>\n<STRUCTURE>\n");
         export.raw("<CODE_STRUCTURE>LATIN</CODE_STRUCTURE>\n<TYPE_STRUCTURE>G</TYPE_STRUCTURE>\n");
@@ -163,10 +141,7 @@ fn write_pupils<I: Iterator<Item = Enrolment>>(
 
 fn write_pupil(export: &mut Export, child: &SampleChild, stamp: &Stamp) {
     let number = child.number;
-    export.raw(&format!(
-        "<ELEVE ELEVE_ID=\"{}\" ELENOET=\"{number}\">\n",
-        stamp.pupil_id(child)
-    ));
+    export.raw(&format!("<ELEVE ELEVE_ID=\"{}\" ELENOET=\"{number}\">\n", stamp.pupil_id(child)));
     match (child.fault, &child.ine) {
         (Some(Fault::Ine), _) => export.field("ID_NATIONAL", "12345"),
         (_, Some(ine)) => export.field("ID_NATIONAL", ine),
@@ -176,27 +151,16 @@ fn write_pupil(export: &mut Export, child: &SampleChild, stamp: &Stamp) {
     export.field("NOM_DE_FAMILLE", &child.family_name);
     export.field("NOM_USAGE", child.usage_name.as_deref().unwrap_or_default());
     if child.fault != Some(Fault::GivenName) {
-        for (field, name) in ["PRENOM", "PRENOM2", "PRENOM3"]
-            .iter()
-            .zip(&child.given_names)
-        {
+        for (field, name) in ["PRENOM", "PRENOM2", "PRENOM3"].iter().zip(&child.given_names) {
             export.field(field, name);
         }
     }
-    let birth_date = child
-        .birth_date
-        .map(|date| date.format("%d/%m/%Y").to_string());
+    let birth_date = child.birth_date.map(|date| date.format("%d/%m/%Y").to_string());
     export.field(
         "DATE_NAISS",
-        if child.fault == Some(Fault::Date) {
-            "31/02/2012"
-        } else {
-            birth_date.as_deref().unwrap_or_default()
-        },
+        if child.fault == Some(Fault::Date) { "31/02/2012" } else { birth_date.as_deref().unwrap_or_default() },
     );
-    export.raw(
-        "<DOUBLEMENT>0</DOUBLEMENT>\n<CODE_PAYS>100</CODE_PAYS>\n<ACCEPTE_SMS>0</ACCEPTE_SMS>\n",
-    );
+    export.raw("<DOUBLEMENT>0</DOUBLEMENT>\n<CODE_PAYS>100</CODE_PAYS>\n<ACCEPTE_SMS>0</ACCEPTE_SMS>\n");
     export.field("CODE_SEXE", if child.female { "2" } else { "1" });
     export.raw("<CODE_DEPARTEMENT_NAISS>059</CODE_DEPARTEMENT_NAISS>\n<CODE_COMMUNE_INSEE_NAISS>59350</CODE_COMMUNE_INSEE_NAISS>\n<CODE_PAYS_NAT>100</CODE_PAYS_NAT>\n<CODE_REGIME>2</CODE_REGIME>\n");
     export.field("DATE_ENTREE", &format!("01/09/{}", stamp.year));
@@ -275,17 +239,11 @@ fn write_person(export: &mut Export, guardian: &SampleGuardian, school: &School)
     export.raw(&format!("<PERSONNE PERSONNE_ID=\"{id}\">\n"));
     export.field("LC_CIVILITE", guardian.title);
     export.field("NOM_DE_FAMILLE", &guardian.family_name);
-    export.field(
-        "NOM_USAGE",
-        guardian.usage_name.as_deref().unwrap_or_default(),
-    );
+    export.field("NOM_USAGE", guardian.usage_name.as_deref().unwrap_or_default());
     if guardian.fault.is_none() {
         export.field("PRENOM", &guardian.given_name);
     }
-    export.field(
-        "TEL_PERSONNEL",
-        guardian.home_phone.as_deref().unwrap_or_default(),
-    );
+    export.field("TEL_PERSONNEL", guardian.home_phone.as_deref().unwrap_or_default());
     match &guardian.mobile {
         Some(mobile) => export.field("TEL_PORTABLE", mobile),
         None => export.raw("<TEL_PORTABLE/>\n"),
@@ -297,19 +255,10 @@ fn write_person(export: &mut Export, guardian: &SampleGuardian, school: &School)
     export.raw("</PERSONNE>\n");
 }
 
-fn write_link(
-    export: &mut Export,
-    child: &SampleChild,
-    guardian: &SampleGuardian,
-    school: &School,
-    stamp: &Stamp,
-) {
+fn write_link(export: &mut Export, child: &SampleChild, guardian: &SampleGuardian, school: &School, stamp: &Stamp) {
     export.raw("<RESPONSABLE_ELEVE>\n");
     export.field("ELEVE_ID", &stamp.pupil_id(child).to_string());
-    export.field(
-        "PERSONNE_ID",
-        &person_id(guardian.number, school.academie).to_string(),
-    );
+    export.field("PERSONNE_ID", &person_id(guardian.number, school.academie).to_string());
     export.field("NIVEAU_RESPONSABILITE", &guardian.level.to_string());
     export.field("CODE_PARENTE", &guardian.relationship.to_string());
     export.raw("<PAIE_FRAIS_SCOLAIRES>0</PAIE_FRAIS_SCOLAIRES>\n<HEBERGE_ELEVE>true</HEBERGE_ELEVE>\n<A_CONTACTER_EN_PRIORITE>false</A_CONTACTER_EN_PRIORITE>\n</RESPONSABLE_ELEVE>\n");

@@ -43,9 +43,7 @@ impl SampleSpec {
     /// A first export for `pupils`, in schools of about 400, half of them écoles, without errors.
     #[must_use]
     pub fn new(seed: u64, pupils: u64) -> Self {
-        let schools = u32::try_from(pupils.div_ceil(800))
-            .unwrap_or(u32::MAX)
-            .clamp(1, 20_000);
+        let schools = u32::try_from(pupils.div_ceil(800)).unwrap_or(u32::MAX).clamp(1, 20_000);
         Self {
             seed,
             pupils,
@@ -114,11 +112,7 @@ impl World {
     /// Counts the families that `spec.pupils` need.
     #[must_use]
     pub fn new(spec: SampleSpec) -> Self {
-        let mut world = Self {
-            spec,
-            families: 0,
-            last_children: 0,
-        };
+        let mut world = Self { spec, families: 0, last_children: 0 };
         let mut pupils = 0;
         while pupils < world.spec.pupils && world.schools() > 0 {
             let children = Self::child_count(&mut world.draw(world.families, 0));
@@ -149,25 +143,15 @@ impl World {
     pub fn school(&self, number: u32) -> School {
         let secondary = number < self.spec.secondary_schools;
         // An école lies elsewhere than the collège its families also know.
-        let place = if secondary {
-            number
-        } else {
-            number - self.spec.secondary_schools + 5
-        };
+        let place = if secondary { number } else { number - self.spec.secondary_schools + 5 };
         let count = DEPARTMENTS.len() as u32;
         let department = DEPARTMENTS[(place % count) as usize];
         let rank = 2 * (place / count) + u32::from(secondary);
         assert!(rank < 9_999, "more schools than a département can number");
-        let uai = Uai::from_number(department * 10_000 + 1 + rank)
-            .expect("a département and a rank make seven digits");
-        let academie: Academie = DepartmentTable::default()
-            .academie_of(uai)
-            .expect("the départements of samples have an académie");
-        School {
-            uai,
-            academie,
-            secondary,
-        }
+        let uai = Uai::from_number(department * 10_000 + 1 + rank).expect("a département and a rank make seven digits");
+        let academie: Academie =
+            DepartmentTable::default().academie_of(uai).expect("the départements of samples have an académie");
+        School { uai, academie, secondary }
     }
 
     /// The families with children in a school, in a fixed order.
@@ -182,12 +166,7 @@ impl World {
         homes.dedup();
         let schools = u64::from(self.schools());
         (0..self.families.div_ceil(schools.max(1)))
-            .flat_map(move |round| {
-                homes
-                    .clone()
-                    .into_iter()
-                    .map(move |home| round * schools + u64::from(home))
-            })
+            .flat_map(move |round| homes.clone().into_iter().map(move |home| round * schools + u64::from(home)))
             .filter(|family| *family < self.families)
             .filter_map(move |family| self.enrolment(family, school))
     }
@@ -201,11 +180,7 @@ impl World {
             .map(|placed| placed.child)
             .collect();
         (!children.is_empty()).then(|| Enrolment {
-            guardians: if children.iter().all(|child| child.adult) {
-                Vec::new()
-            } else {
-                family.guardians
-            },
+            guardians: if children.iter().all(|child| child.adult) { Vec::new() } else { family.guardians },
             children,
         })
     }
@@ -214,11 +189,7 @@ impl World {
     fn partner(&self, school: u32) -> u32 {
         let secondary = self.spec.secondary_schools;
         if school >= secondary {
-            if school - secondary < secondary {
-                school - secondary
-            } else {
-                school
-            }
+            if school - secondary < secondary { school - secondary } else { school }
         } else if school < self.spec.primary_schools {
             school + secondary
         } else {
@@ -228,22 +199,14 @@ impl World {
 
     /// Where pupils of a school move to: its neighbour of the same kind.
     fn transfer_target(&self, school: u32) -> u32 {
-        let first = if school < self.spec.secondary_schools {
-            0
-        } else {
-            self.spec.secondary_schools
-        };
+        let first = if school < self.spec.secondary_schools { 0 } else { self.spec.secondary_schools };
         let count = if first == 0 && school < self.spec.secondary_schools {
             self.spec.secondary_schools
         } else {
             self.spec.primary_schools
         };
         let neighbour = (school - first) ^ 1;
-        if neighbour < count {
-            first + neighbour
-        } else {
-            school
-        }
+        if neighbour < count { first + neighbour } else { school }
     }
 
     /// The draws of a family: `topic` 0 for what lasts, the generation for what changes.
@@ -266,14 +229,9 @@ impl World {
         let mut draw = self.draw(number, 0);
         let mut count = Self::child_count(&mut draw);
         let homonym = draw.below(100) == 0;
-        let surname = if homonym {
-            "Homonyme".to_owned()
-        } else {
-            names::surname(draw.below(1 << 20))
-        };
+        let surname = if homonym { "Homonyme".to_owned() } else { names::surname(draw.below(1 << 20)) };
         let guardians = guardians(number, &surname, &mut draw, self.spec.error_rate);
-        let home = u32::try_from(number % u64::from(self.schools()))
-            .expect("schools are counted in 32 bits");
+        let home = u32::try_from(number % u64::from(self.schools())).expect("schools are counted in 32 bits");
         let twins = draw.below(50) == 0;
         if number + 1 == self.families {
             count = count.min(self.last_children);
@@ -287,14 +245,14 @@ impl World {
                 placed.school = twin.school;
                 placed.child.birth_date = twin.child.birth_date;
                 placed.child.class.clone_from(&twin.child.class);
+                placed.child.left_on = twin.child.left_on;
                 placed.child.adult = false;
+                placed.second_school = None;
             }
+            name_apart(&mut placed.child, &children);
             children.push(placed);
         }
-        let mut family = Family {
-            children,
-            guardians,
-        };
+        let mut family = Family { children, guardians };
         for generation in 1..=self.spec.generation {
             self.change(&mut family, &mut self.draw(number, generation));
         }
@@ -314,8 +272,7 @@ impl World {
         let (youngest, ages) = if secondary { (11, 7) } else { (3, 8) };
         let age = youngest + draw.below(ages);
         let adult = secondary && rank == 0 && draw.below(80) == 0;
-        let birth_year =
-            i32::from(self.spec.year) - i32::try_from(if adult { 19 } else { age }).unwrap_or(0);
+        let birth_year = i32::from(self.spec.year) - i32::try_from(if adult { 19 } else { age }).unwrap_or(0);
         let birth_date = NaiveDate::from_yo_opt(birth_year, 1 + draw.below(365) as u32);
         let class = class_of(secondary, age - youngest, draw.below(4));
         let letters = *b"ABCDEFGHJK";
@@ -328,13 +285,11 @@ impl World {
         let incomplete = draw.below(100);
         let left = secondary && draw.below(100) == 0;
         let double = draw.below(200) == 0;
-        let fault = draw
-            .share(self.spec.error_rate)
-            .then(|| match draw.below(3) {
-                0 => Fault::Date,
-                1 => Fault::GivenName,
-                _ => Fault::Ine,
-            });
+        let fault = draw.share(self.spec.error_rate).then(|| match draw.below(3) {
+            0 => Fault::Date,
+            1 => Fault::GivenName,
+            _ => Fault::Ine,
+        });
         Placed {
             child: SampleChild {
                 number,
@@ -363,10 +318,8 @@ impl World {
             }
             let days = 1 + draw.below(20);
             if draw.share(self.spec.correction_share) {
-                placed.child.birth_date = placed
-                    .child
-                    .birth_date
-                    .and_then(|date| date.checked_add_days(Days::new(days)));
+                placed.child.birth_date =
+                    placed.child.birth_date.and_then(|date| date.checked_add_days(Days::new(days)));
                 placed.child.family_name.push_str("-Corrigé");
             }
         }
@@ -376,6 +329,15 @@ impl World {
                 guardian.mobile = Some(format!("+3363998{number:04}"));
             }
         }
+    }
+}
+
+/// Gives a child another first name where an elder sibling already bears it.
+fn name_apart(child: &mut SampleChild, elder: &[Placed]) {
+    let mut number = child.number;
+    while elder.iter().any(|placed| placed.child.given_names[0] == child.given_names[0]) {
+        child.given_names[0] = names::given_name_of(number, child.female).to_owned();
+        number += 1;
     }
 }
 
@@ -399,22 +361,11 @@ fn guardians(family: u64, surname: &str, draw: &mut Draw, error_rate: f64) -> Ve
     for rank in 0..count {
         let female = rank == 0;
         let own_name = (apart || draw.below(3) == 0) && rank == 1;
-        let family_name = if own_name {
-            names::surname(draw.below(1 << 20))
-        } else {
-            surname.to_owned()
-        };
+        let family_name = if own_name { names::surname(draw.below(1 << 20)) } else { surname.to_owned() };
         let (level, relationship) = (1, if female { 10 } else { 20 });
         let street = if apart { rank } else { 0 };
         let named = (family_name, female);
-        guardians.push(guardian(
-            family,
-            rank,
-            named,
-            (level, relationship, street),
-            draw,
-            error_rate,
-        ));
+        guardians.push(guardian(family, rank, named, (level, relationship, street), draw, error_rate));
     }
     match draw.below(20) {
         0 => {
@@ -452,8 +403,7 @@ fn guardian(
     };
     let landlines = ["+3319900", "+3326191", "+3335301", "+3346571", "+3353649"];
     let landline = landlines[draw.below(5) as usize];
-    let email =
-        (draw.below(4) != 0).then(|| format!("{}.{number}@example.org", match_key(&given_name)));
+    let email = (draw.below(4) != 0).then(|| format!("{}.{number}@example.org", match_key(&given_name)));
     SampleGuardian {
         number,
         title: if female { "MME" } else { "M." },

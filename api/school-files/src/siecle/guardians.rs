@@ -28,13 +28,8 @@ pub(super) const PERSON_FIELDS: &[&str] = &[
     "MEL",
 ];
 
-pub(super) const LINK_FIELDS: &[&str] = &[
-    "ELEVE_ID",
-    "PERSONNE_ID",
-    "NIVEAU_RESPONSABILITE",
-    "RESP_LEGAL",
-    "CODE_PARENTE",
-];
+pub(super) const LINK_FIELDS: &[&str] =
+    &["ELEVE_ID", "PERSONNE_ID", "NIVEAU_RESPONSABILITE", "RESP_LEGAL", "CODE_PARENTE"];
 
 /// Names of a person.
 pub(super) struct Names {
@@ -51,66 +46,44 @@ pub(super) fn names(fields: &Fields) -> Result<Names, RejectionReason> {
     let at_birth = values::name("NOM_DE_FAMILLE", at_birth)?;
     let usage = values::name("NOM_USAGE", fields.get("NOM_USAGE"))?;
     let at_birth_missing = at_birth.is_none();
-    let family = at_birth
-        .or_else(|| usage.clone())
-        .ok_or(RejectionReason::Missing("NOM_DE_FAMILLE"))?;
-    let given =
-        values::name("PRENOM", fields.get("PRENOM"))?.ok_or(RejectionReason::Missing("PRENOM"))?;
+    let family = at_birth.or_else(|| usage.clone()).ok_or(RejectionReason::Missing("NOM_DE_FAMILLE"))?;
+    let given = values::name("PRENOM", fields.get("PRENOM"))?.ok_or(RejectionReason::Missing("PRENOM"))?;
     let usage = usage.filter(|usage| *usage != family);
-    Ok(Names {
-        family,
-        usage,
-        given,
-        at_birth_missing,
-    })
+    Ok(Names { family, usage, given, at_birth_missing })
+}
+
+/// Pupil and person of a link, whatever else is wrong with it.
+pub(super) fn ends_of_link(fields: &Fields) -> Option<(u64, u64)> {
+    Some((id(fields.get("ELEVE_ID"))?, id(fields.get("PERSONNE_ID"))?))
 }
 
 /// A link, in the present form (`NIVEAU_RESPONSABILITE`) or the old one (`RESP_LEGAL`).
 pub(super) fn read_link(fields: &Fields) -> Result<IndexedLink, RejectionReason> {
     let number = |field: &'static str| {
         let text = fields.get(field).ok_or(RejectionReason::Missing(field))?;
-        id(Some(text)).ok_or(RejectionReason::Malformed {
-            field,
-            expected: "a whole number",
-        })
+        id(Some(text)).ok_or(RejectionReason::Malformed { field, expected: "a whole number" })
     };
     let (pupil, person) = (number("ELEVE_ID")?, number("PERSONNE_ID")?);
-    let level = match (
-        fields.get("NIVEAU_RESPONSABILITE"),
-        fields.get("RESP_LEGAL"),
-    ) {
+    let level = match (fields.get("NIVEAU_RESPONSABILITE"), fields.get("RESP_LEGAL")) {
         (Some("1"), _) | (None, Some("1" | "2")) => 1,
         (Some("2"), _) => 2,
         (Some("3"), _) | (None, Some("0")) => 3,
         (Some(_), _) => {
-            return Err(RejectionReason::Malformed {
-                field: "NIVEAU_RESPONSABILITE",
-                expected: "1, 2 or 3",
-            });
+            return Err(RejectionReason::Malformed { field: "NIVEAU_RESPONSABILITE", expected: "1, 2 or 3" });
         }
         (None, Some(_)) => {
-            return Err(RejectionReason::Malformed {
-                field: "RESP_LEGAL",
-                expected: "0, 1 or 2",
-            });
+            return Err(RejectionReason::Malformed { field: "RESP_LEGAL", expected: "0, 1 or 2" });
         }
         (None, None) => return Err(RejectionReason::Missing("NIVEAU_RESPONSABILITE")),
     };
     let relationship = fields
         .get("CODE_PARENTE")
         .map(|code| {
-            code.parse().map_err(|_| RejectionReason::Malformed {
-                field: "CODE_PARENTE",
-                expected: "a code of two digits",
-            })
+            code.parse()
+                .map_err(|_| RejectionReason::Malformed { field: "CODE_PARENTE", expected: "a code of two digits" })
         })
         .transpose()?;
-    Ok(IndexedLink {
-        pupil,
-        person,
-        level,
-        relationship,
-    })
+    Ok(IndexedLink { pupil, person, level, relationship })
 }
 
 /// Reads the persons of an export, then reports the links that were refused.
@@ -126,12 +99,7 @@ pub(crate) struct GuardianReader {
 }
 
 impl GuardianReader {
-    pub(crate) fn open(
-        source: &Source,
-        index: Arc<Index>,
-        academie: Academie,
-        from: u64,
-    ) -> Result<Self, FileError> {
+    pub(crate) fn open(source: &Source, index: Arc<Index>, academie: Academie, from: u64) -> Result<Self, FileError> {
         let mut xml = XmlStream::open(source)?;
         Head::read(&mut xml)?;
         Ok(Self {
@@ -176,20 +144,14 @@ impl GuardianReader {
         let id = id(self.xml.attribute("PERSONNE_ID"));
         self.xml.read_fields(&mut self.person)?;
         let mut notices = Vec::new();
-        let outcome = self
-            .record(ordinal, id, &mut notices)
-            .map_err(|reason| Rejection {
-                file: self.xml.file().to_owned(),
-                line,
-                record: id.map_or_else(|| "PERSONNE".into(), |id| format!("PERSONNE {id}")),
-                reason,
-            });
-        Ok(Entry {
-            ordinal,
+        let outcome = self.record(ordinal, id, &mut notices).map_err(|reason| Rejection {
+            file: self.xml.file().to_owned(),
             line,
-            outcome,
-            notices,
-        })
+            record: id.map_or_else(|| "PERSONNE".into(), |id| format!("PERSONNE {id}")),
+            reason,
+            ine: None,
+        });
+        Ok(Entry { ordinal, line, outcome, notices })
     }
 
     fn record(
@@ -198,10 +160,7 @@ impl GuardianReader {
         id: Option<u64>,
         notices: &mut Vec<Notice>,
     ) -> Result<GuardianRecord, RejectionReason> {
-        let id = id.ok_or(RejectionReason::Malformed {
-            field: "PERSONNE_ID",
-            expected: "a whole number",
-        })?;
+        let id = id.ok_or(RejectionReason::Malformed { field: "PERSONNE_ID", expected: "a whole number" })?;
         if self.index.is_repeated_person(ordinal) {
             return Err(RejectionReason::Duplicate("PERSONNE_ID"));
         }
@@ -222,11 +181,7 @@ impl GuardianReader {
         let mut contacts = Contacts::new(Some(self.academie));
         contacts.mobile("TEL_PORTABLE", fields.get("TEL_PORTABLE"), notices);
         contacts.other("TEL_PERSONNEL", fields.get("TEL_PERSONNEL"), notices);
-        contacts.other(
-            "TEL_PROFESSIONNEL",
-            fields.get("TEL_PROFESSIONNEL"),
-            notices,
-        );
+        contacts.other("TEL_PROFESSIONNEL", fields.get("TEL_PROFESSIONNEL"), notices);
         contacts.email("MEL", fields.get("MEL"), notices);
         Ok(GuardianRecord {
             source_key: GuardianKey::siecle(self.academie, id),
@@ -244,28 +199,16 @@ impl GuardianReader {
         })
     }
 
-    fn read_refused_link(
-        &mut self,
-        ordinal: u64,
-        line: u64,
-    ) -> Result<Option<Entry<GuardianRecord>>, FileError> {
+    fn read_refused_link(&mut self, ordinal: u64, line: u64) -> Result<Option<Entry<GuardianRecord>>, FileError> {
         self.xml.read_fields(&mut self.link)?;
         let (reason, record) = match read_link(&self.link) {
             Err(reason) => (Some(reason), "RESPONSABLE_ELEVE".to_owned()),
-            Ok(link) => (
-                self.index.broken_link(link),
-                format!("RESPONSABLE_ELEVE {} {}", link.pupil, link.person),
-            ),
+            Ok(link) => (self.index.broken_link(link), format!("RESPONSABLE_ELEVE {} {}", link.pupil, link.person)),
         };
         Ok(reason.map(|reason| Entry {
             ordinal,
             line,
-            outcome: Err(Rejection {
-                file: self.xml.file().to_owned(),
-                line,
-                record,
-                reason,
-            }),
+            outcome: Err(Rejection { file: self.xml.file().to_owned(), line, record, reason, ine: None }),
             notices: Vec::new(),
         }))
     }

@@ -52,25 +52,15 @@ impl Head {
         }
         let (uai, school_year, exported_at) =
             parameters.ok_or_else(|| xml.refuse(FileReason::Parameter("PARAMETRES")))?;
-        Ok(Self {
-            kind,
-            uai,
-            school_year,
-            exported_at,
-        })
+        Ok(Self { kind, uai, school_year, exported_at })
     }
 }
 
 fn root_kind(xml: &XmlStream) -> Result<Kind, FileError> {
-    let (root, kind, known) = ROOTS
-        .iter()
-        .find(|(root, ..)| *root == xml.name())
-        .ok_or_else(|| xml.refuse(FileReason::Unrecognised))?;
+    let (root, kind, known) =
+        ROOTS.iter().find(|(root, ..)| *root == xml.name()).ok_or_else(|| xml.refuse(FileReason::Unrecognised))?;
     if let Some(version) = xml.attribute("VERSION") {
-        let major = version
-            .split('.')
-            .next()
-            .and_then(|major| major.trim().parse::<u32>().ok());
+        let major = version.split('.').next().and_then(|major| major.trim().parse::<u32>().ok());
         if major.is_none_or(|major| major > *known) {
             return Err(xml.refuse(FileReason::Version {
                 root: (*root).into(),
@@ -88,10 +78,7 @@ fn read_parameters(xml: &mut XmlStream) -> Result<(Uai, u16, NaiveDateTime), Fil
     let mut fields = Fields::new(&["UAJ", "ANNEE_SCOLAIRE", "DATE_EXPORT", "HORODATAGE"]);
     xml.read_fields(&mut fields)?;
     let bad = |name| FileError::at(xml.file(), place, FileReason::Parameter(name));
-    let uai = fields
-        .get("UAJ")
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| bad("UAJ"))?;
+    let uai = fields.get("UAJ").and_then(|text| text.parse().ok()).ok_or_else(|| bad("UAJ"))?;
     let year = fields
         .get("ANNEE_SCOLAIRE")
         .and_then(|text| text.parse().ok())
@@ -99,9 +86,9 @@ fn read_parameters(xml: &mut XmlStream) -> Result<(Uai, u16, NaiveDateTime), Fil
         .ok_or_else(|| bad("ANNEE_SCOLAIRE"))?;
     let exported_at = match (fields.get("HORODATAGE"), fields.get("DATE_EXPORT")) {
         (Some(stamp), _) => values::timestamp(stamp).ok_or_else(|| bad("HORODATAGE"))?,
-        (None, Some(day)) => values::date(day)
-            .map(|day| day.and_time(chrono::NaiveTime::MIN))
-            .ok_or_else(|| bad("DATE_EXPORT"))?,
+        (None, Some(day)) => {
+            values::date(day).map(|day| day.and_time(chrono::NaiveTime::MIN)).ok_or_else(|| bad("DATE_EXPORT"))?
+        }
         (None, None) => return Err(bad("HORODATAGE")),
     };
     Ok((uai, year, exported_at))

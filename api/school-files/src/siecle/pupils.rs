@@ -53,10 +53,7 @@ struct CivilStatus {
     left_on: Option<NaiveDate>,
 }
 
-fn read_civil_status(
-    fields: &Fields,
-    notices: &mut Vec<Notice>,
-) -> Result<CivilStatus, RejectionReason> {
+fn read_civil_status(fields: &Fields, notices: &mut Vec<Notice>) -> Result<CivilStatus, RejectionReason> {
     let at_birth = fields.get("NOM_DE_FAMILLE").or_else(|| fields.get("NOM"));
     let in_use = values::name("NOM_USAGE", fields.get("NOM_USAGE"))?;
     let family_name = match (values::name("NOM_DE_FAMILLE", at_birth)?, &in_use) {
@@ -68,9 +65,7 @@ fn read_civil_status(
         (None, None) => return Err(RejectionReason::Missing("NOM_DE_FAMILLE")),
     };
     let mut given_names = Vec::with_capacity(1);
-    given_names.push(
-        values::name("PRENOM", fields.get("PRENOM"))?.ok_or(RejectionReason::Missing("PRENOM"))?,
-    );
+    given_names.push(values::name("PRENOM", fields.get("PRENOM"))?.ok_or(RejectionReason::Missing("PRENOM"))?);
     for field in ["PRENOM2", "PRENOM3"] {
         given_names.extend(values::name(field, fields.get(field))?);
     }
@@ -79,10 +74,7 @@ fn read_civil_status(
         Some("1") => Some(Sex::Male),
         Some("2") => Some(Sex::Female),
         Some(_) => {
-            return Err(RejectionReason::Malformed {
-                field: "CODE_SEXE",
-                expected: "1 or 2",
-            });
+            return Err(RejectionReason::Malformed { field: "CODE_SEXE", expected: "1 or 2" });
         }
     };
     Ok(CivilStatus {
@@ -98,10 +90,7 @@ fn read_civil_status(
 }
 
 /// The current number before the one in use before it; refused only when none is well-formed.
-fn national_number(
-    fields: &Fields,
-    notices: &mut Vec<Notice>,
-) -> Result<Option<Ine>, RejectionReason> {
+fn national_number(fields: &Fields, notices: &mut Vec<Notice>) -> Result<Option<Ine>, RejectionReason> {
     let mut malformed = None;
     let mut found = None;
     for field in ["INE_RNIE", "ID_NATIONAL", "INE_BEA"] {
@@ -112,10 +101,7 @@ fn national_number(
         }
     }
     match (found, malformed) {
-        (None, Some(field)) => Err(RejectionReason::Malformed {
-            field,
-            expected: "an INE",
-        }),
+        (None, Some(field)) => Err(RejectionReason::Malformed { field, expected: "an INE" }),
         (Some(_), Some(field)) => {
             notices.push(Notice::UnreadableCode(field));
             Ok(found)
@@ -146,16 +132,7 @@ impl PupilReader {
         let mut xml = XmlStream::open(source)?;
         Head::read(&mut xml)?;
         let fields = Fields::new(PUPIL_FIELDS);
-        Ok(Self {
-            xml,
-            fields,
-            index,
-            uai,
-            academie,
-            next: 0,
-            from,
-            done: false,
-        })
+        Ok(Self { xml, fields, index, uai, academie, next: 0, from, done: false })
     }
 
     fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
@@ -181,32 +158,18 @@ impl PupilReader {
 
     fn entry(&self, ordinal: u64, line: u64, id: Option<u64>) -> Entry<PupilRecord> {
         let mut notices = Vec::new();
-        let outcome = self
-            .record(ordinal, id, &mut notices)
-            .map_err(|reason| Rejection {
-                file: self.xml.file().to_owned(),
-                line,
-                record: id.map_or_else(|| "ELEVE".into(), |id| format!("ELEVE {id}")),
-                reason,
-            });
-        Entry {
-            ordinal,
+        let outcome = self.record(ordinal, id, &mut notices).map_err(|reason| Rejection {
+            file: self.xml.file().to_owned(),
             line,
-            outcome,
-            notices,
-        }
+            record: id.map_or_else(|| "ELEVE".into(), |id| format!("ELEVE {id}")),
+            reason,
+            ine: national_number(&self.fields, &mut Vec::new()).ok().flatten(),
+        });
+        Entry { ordinal, line, outcome, notices }
     }
 
-    fn record(
-        &self,
-        ordinal: u64,
-        id: Option<u64>,
-        notices: &mut Vec<Notice>,
-    ) -> Result<PupilRecord, RejectionReason> {
-        let id = id.ok_or(RejectionReason::Malformed {
-            field: "ELEVE_ID",
-            expected: "a whole number",
-        })?;
+    fn record(&self, ordinal: u64, id: Option<u64>, notices: &mut Vec<Notice>) -> Result<PupilRecord, RejectionReason> {
+        let id = id.ok_or(RejectionReason::Malformed { field: "ELEVE_ID", expected: "a whole number" })?;
         if let Some(identifier) = self.index.repeated_pupil(ordinal) {
             return Err(RejectionReason::Duplicate(identifier));
         }
@@ -228,9 +191,7 @@ impl PupilReader {
         });
         let source_id = match &status.ine {
             Some(ine) => PupilKey::from_ine(ine),
-            None => format!("siecle:{}:{id}", self.uai)
-                .parse()
-                .expect("a UAI and a number make a key"),
+            None => format!("siecle:{}:{id}", self.uai).parse().expect("a UAI and a number make a key"),
         };
         Ok(PupilRecord {
             source_id,
@@ -250,12 +211,16 @@ impl PupilReader {
             left_on: status.left_on,
             leaving_reason: owned("CODE_MOTIF_SORTIE"),
             guardians: self.links(id, notices),
-            missing: missing
-                .into_iter()
-                .filter(|(_, lacks)| *lacks)
-                .map(|(field, _)| field)
-                .collect(),
+            unread_guardians: self.unread(id),
+            missing: missing.into_iter().filter(|(_, lacks)| *lacks).map(|(field, _)| field).collect(),
         })
+    }
+
+    fn unread(&self, pupil: u64) -> Vec<GuardianKey> {
+        let nobodys = self.index.links_of(pupil).iter().map(|link| link.person);
+        let nobodys = nobodys.filter(|person| !self.index.has_person(*person));
+        let unread = self.index.unread_links_of(pupil).iter().map(|(_, person)| *person);
+        nobodys.chain(unread).map(|person| GuardianKey::siecle(self.academie, person)).collect()
     }
 
     fn links(&self, pupil: u64, notices: &mut Vec<Notice>) -> Vec<LinkRecord> {

@@ -16,10 +16,7 @@ use crate::support::{options, split};
 fn read(files: &[std::path::PathBuf]) -> BTreeMap<String, SchoolExport> {
     let plan = school_files::plan(files, &options());
     assert!(plan.refused.is_empty(), "{:?}", plan.refused);
-    plan.exports
-        .iter()
-        .map(|export| (export.uai().to_string(), export.validate().unwrap()))
-        .collect()
+    plan.exports.iter().map(|export| (export.uai().to_string(), export.validate().unwrap())).collect()
 }
 
 fn assert_child(record: &PupilRecord, child: &SampleChild) {
@@ -27,10 +24,7 @@ fn assert_child(record: &PupilRecord, child: &SampleChild) {
     assert_eq!(record.usage_name.as_ref(), child.usage_name.as_ref());
     assert_eq!(record.given_names, child.given_names);
     assert_eq!(record.birth_date, child.birth_date);
-    assert_eq!(
-        record.sex,
-        Some(if child.female { Sex::Female } else { Sex::Male })
-    );
+    assert_eq!(record.sex, Some(if child.female { Sex::Female } else { Sex::Male }));
     assert_eq!(record.ine.map(|ine| ine.to_string()), child.ine);
     assert_eq!(record.class.as_deref(), Some(child.class.as_str()));
     assert_eq!(record.left_on, child.left_on);
@@ -40,72 +34,34 @@ fn assert_siecle(export: &SchoolExport, enrolments: &[Enrolment]) {
     let (pupils, refused) = split(export.pupils_from(0).unwrap());
     let children: Vec<_> = enrolments
         .iter()
-        .flat_map(|enrolment| {
-            enrolment
-                .children
-                .iter()
-                .map(move |child| (enrolment, child))
-        })
+        .flat_map(|enrolment| enrolment.children.iter().map(move |child| (enrolment, child)))
         .collect();
-    let sound: Vec<_> = children
-        .iter()
-        .filter(|(_, child)| child.fault.is_none())
-        .collect();
+    let sound: Vec<_> = children.iter().filter(|(_, child)| child.fault.is_none()).collect();
     assert_eq!(refused.len(), children.len() - sound.len());
     assert_eq!(pupils.len(), sound.len());
     for (record, (enrolment, child)) in pupils.iter().zip(sound) {
         assert_child(record, child);
-        let levels: Vec<u8> = record
-            .guardians
-            .iter()
-            .map(|link| link.level.number())
-            .collect();
+        let levels: Vec<u8> = record.guardians.iter().map(|link| link.level.number()).collect();
         if child.adult {
             assert_eq!(levels, [1]);
             assert!(record.guardians[0].self_guardian);
         } else {
-            let sound = enrolment
-                .guardians
-                .iter()
-                .filter(|guardian| guardian.fault.is_none());
-            assert_eq!(
-                levels,
-                sound.map(|guardian| guardian.level).collect::<Vec<_>>()
-            );
+            let sound = enrolment.guardians.iter().filter(|guardian| guardian.fault.is_none());
+            assert_eq!(levels, sound.map(|guardian| guardian.level).collect::<Vec<_>>());
         }
     }
     let (guardians, refused) = split(export.guardians_from(0).unwrap());
-    let wrong = enrolments
-        .iter()
-        .flat_map(|enrolment| &enrolment.guardians)
-        .filter(|g| g.fault.is_some())
-        .count();
+    let wrong = enrolments.iter().flat_map(|enrolment| &enrolment.guardians).filter(|g| g.fault.is_some()).count();
     assert!(refused.len() >= wrong);
     let mut read = guardians.iter();
     for enrolment in enrolments {
-        for guardian in enrolment
-            .guardians
-            .iter()
-            .filter(|guardian| guardian.fault.is_none())
-        {
+        for guardian in enrolment.guardians.iter().filter(|guardian| guardian.fault.is_none()) {
             let record = read.next().unwrap();
             assert_eq!(record.family_name, guardian.family_name);
             assert_eq!(record.given_name, guardian.given_name);
-            assert_eq!(
-                record
-                    .usage_name
-                    .as_ref()
-                    .map_or(true, |name| Some(name) == guardian.usage_name.as_ref()),
-                true
-            );
-            assert_eq!(
-                record.mobile.as_ref().map(ToString::to_string),
-                guardian.mobile
-            );
-            assert_eq!(
-                record.other_phones.first().map(ToString::to_string),
-                guardian.home_phone
-            );
+            assert!(record.usage_name.is_none() || record.usage_name == guardian.usage_name);
+            assert_eq!(record.mobile.as_ref().map(ToString::to_string), guardian.mobile);
+            assert_eq!(record.other_phones.first().map(ToString::to_string), guardian.home_phone);
             assert_eq!(record.email, guardian.email);
         }
         for child in enrolment.children.iter().filter(|child| child.adult) {
@@ -117,24 +73,16 @@ fn assert_siecle(export: &SchoolExport, enrolments: &[Enrolment]) {
 
 fn assert_onde(export: &SchoolExport, enrolments: &[Enrolment]) {
     let (pupils, refused) = split(export.pupils_from(0).unwrap());
-    let children: Vec<_> = enrolments
-        .iter()
-        .flat_map(|enrolment| &enrolment.children)
-        .collect();
-    let sound: Vec<_> = children
-        .iter()
-        .filter(|child| child.fault.is_none())
-        .collect();
+    let children: Vec<_> = enrolments.iter().flat_map(|enrolment| &enrolment.children).collect();
+    let sound: Vec<_> = children.iter().filter(|child| child.fault.is_none()).collect();
     assert_eq!(refused.len(), children.len() - sound.len());
     assert_eq!(pupils.len(), sound.len());
     for (record, child) in pupils.iter().zip(sound) {
         assert_child(record, child);
     }
     let (guardians, _) = split(export.guardians_from(0).unwrap());
-    let by_key: BTreeMap<&str, &GuardianRecord> = guardians
-        .iter()
-        .map(|record| (record.source_key.as_str(), record))
-        .collect();
+    let by_key: BTreeMap<&str, &GuardianRecord> =
+        guardians.iter().map(|record| (record.source_key.as_str(), record)).collect();
     assert_eq!(by_key.len(), guardians.len());
     let mut pairs = 0;
     let mut expected = Vec::new();
@@ -142,11 +90,7 @@ fn assert_onde(export: &SchoolExport, enrolments: &[Enrolment]) {
         for guardian in &enrolment.guardians {
             if guardian.level == 1 && guardian.fault.is_none() {
                 pairs += enrolment.children.len();
-                expected.push((
-                    guardian.family_name.clone(),
-                    guardian.given_name.clone(),
-                    guardian.mobile.clone(),
-                ));
+                expected.push((guardian.family_name.clone(), guardian.given_name.clone(), guardian.mobile.clone()));
             }
         }
     }
@@ -154,11 +98,7 @@ fn assert_onde(export: &SchoolExport, enrolments: &[Enrolment]) {
         .iter()
         .map(|record| {
             let mobile = record.mobile.as_ref().map(ToString::to_string);
-            (
-                record.family_name.clone(),
-                record.given_name.clone(),
-                mobile,
-            )
+            (record.family_name.clone(), record.given_name.clone(), mobile)
         })
         .collect();
     read.sort();
@@ -168,29 +108,14 @@ fn assert_onde(export: &SchoolExport, enrolments: &[Enrolment]) {
     assert_eq!(links + export.held_links().len(), pairs);
     for pupil in &pupils {
         for link in &pupil.guardians {
-            assert!(
-                by_key[link.guardian.as_str()]
-                    .children
-                    .contains(&pupil.source_id)
-            );
+            assert!(by_key[link.guardian.as_str()].children.contains(&pupil.source_id));
         }
     }
     // A child is held only where another could be meant, or where its own record is wrong.
     for held in export.held_links() {
-        let key = |child: &SampleChild| {
-            (
-                match_key(&child.family_name),
-                match_key(&child.given_names[0]),
-            )
-        };
-        let named = (
-            match_key(&held.child_family_name),
-            match_key(&held.child_given_name),
-        );
-        let meant: Vec<_> = children
-            .iter()
-            .filter(|child| key(child) == named)
-            .collect();
+        let key = |child: &SampleChild| (match_key(&child.family_name), match_key(&child.given_names[0]));
+        let named = (match_key(&held.child_family_name), match_key(&held.child_given_name));
+        let meant: Vec<_> = children.iter().filter(|child| key(child) == named).collect();
         assert!(meant.len() > 1 || meant[0].fault.is_some());
     }
 }
@@ -268,16 +193,9 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
 
 #[test]
 fn a_sample_holds_the_people_it_promises() {
-    let spec = SampleSpec {
-        error_rate: 0.02,
-        secondary_schools: 2,
-        primary_schools: 2,
-        ..SampleSpec::new(3, 4_000)
-    };
+    let spec = SampleSpec { error_rate: 0.02, secondary_schools: 2, primary_schools: 2, ..SampleSpec::new(3, 4_000) };
     let world = World::new(spec);
-    let schools: Vec<Vec<Enrolment>> = (0..world.schools())
-        .map(|school| world.enrolments(school).collect())
-        .collect();
+    let schools: Vec<Vec<Enrolment>> = (0..world.schools()).map(|school| world.enrolments(school).collect()).collect();
     let enrolments = || schools.iter().flatten();
     let children = || enrolments().flat_map(|enrolment| &enrolment.children);
     let guardians = || enrolments().flat_map(|enrolment| &enrolment.guardians);
@@ -290,55 +208,24 @@ fn a_sample_holds_the_people_it_promises() {
     assert!(records > 4_000, "double enrolments");
 
     assert!(children().any(|child| child.adult), "adult pupils");
-    assert!(
-        children().any(|child| child.left_on.is_some()),
-        "departures"
-    );
-    assert!(
-        children().any(|child| child.ine.is_none()),
-        "incomplete records"
-    );
-    assert!(
-        children().any(|child| child.fault.is_some()),
-        "wrong records"
-    );
-    assert!(
-        children()
-            .filter(|child| child.family_name == "Homonyme")
-            .count()
-            > 10,
-        "homonyms"
-    );
+    assert!(children().any(|child| child.left_on.is_some()), "departures");
+    assert!(children().any(|child| child.ine.is_none()), "incomplete records");
+    assert!(children().any(|child| child.fault.is_some()), "wrong records");
+    assert!(children().filter(|child| child.family_name == "Homonyme").count() > 10, "homonyms");
     assert!(
         enrolments().any(|enrolment| matches!(enrolment.children.as_slice(), [one, two, ..] if one.birth_date.is_some() && one.birth_date == two.birth_date)),
         "twins"
     );
     for level in 1..=3 {
-        assert!(
-            guardians().any(|guardian| guardian.level == level),
-            "level {level}"
-        );
+        assert!(guardians().any(|guardian| guardian.level == level), "level {level}");
     }
-    assert!(
-        guardians().any(|guardian| guardian
-            .mobile
-            .as_ref()
-            .is_some_and(|m| m.starts_with("+596"))),
-        "overseas"
-    );
+    assert!(guardians().any(|guardian| guardian.mobile.as_ref().is_some_and(|m| m.starts_with("+596"))), "overseas");
     for letter in ["ÿ", "œ", "ç", "É", "'", "-", " "] {
-        assert!(
-            guardians().any(|guardian| guardian.family_name.contains(letter)),
-            "{letter}"
-        );
+        assert!(guardians().any(|guardian| guardian.family_name.contains(letter)), "{letter}");
     }
     // The same guardian in schools of two académies.
     let known = |school: &Vec<Enrolment>| -> Vec<u64> {
-        school
-            .iter()
-            .flat_map(|enrolment| &enrolment.guardians)
-            .map(|guardian| guardian.number)
-            .collect()
+        school.iter().flat_map(|enrolment| &enrolment.guardians).map(|guardian| guardian.number).collect()
     };
     let (college, ecole) = (known(&schools[0]), known(&schools[2]));
     assert!(college.iter().any(|number| ecole.contains(number)));
@@ -347,11 +234,7 @@ fn a_sample_holds_the_people_it_promises() {
 
 #[test]
 fn a_later_export_moves_corrects_and_renumbers_some() {
-    let spec = SampleSpec {
-        secondary_schools: 2,
-        primary_schools: 2,
-        ..SampleSpec::new(5, 2_000)
-    };
+    let spec = SampleSpec { secondary_schools: 2, primary_schools: 2, ..SampleSpec::new(5, 2_000) };
     let (before, after) = (World::new(spec.clone()), World::new(spec.later()));
     let places = |world: &World| {
         let mut places: BTreeMap<u64, (u32, SampleChild)> = BTreeMap::new();
@@ -370,21 +253,15 @@ fn a_later_export_moves_corrects_and_renumbers_some() {
     };
     let ((first, mobiles), (second, new_mobiles)) = (places(&before), places(&after));
     assert_eq!(first.len(), second.len());
-    let count = |test: &dyn Fn(&(u32, SampleChild), &(u32, SampleChild)) -> bool| {
-        first
-            .iter()
-            .filter(|(number, was)| test(was, &second[number]))
-            .count()
+    type Placed = (u32, SampleChild);
+    let count = |test: &dyn Fn(&Placed, &Placed) -> bool| {
+        first.iter().filter(|(number, was)| test(was, &second[number])).count()
     };
     let moved = count(&|was, is| was.0 != is.0);
     let corrected = count(&|was, is| was.1.family_name != is.1.family_name);
     assert!((50..200).contains(&moved), "{moved}");
     assert!((10..100).contains(&corrected), "{corrected}");
-    assert!(
-        mobiles
-            .iter()
-            .any(|(number, mobile)| new_mobiles.get(number).is_some_and(|new| new != mobile))
-    );
+    assert!(mobiles.iter().any(|(number, mobile)| new_mobiles.get(number).is_some_and(|new| new != mobile)));
     assert_eq!(count(&|was, is| was.1.ine != is.1.ine), 0);
 }
 
@@ -400,8 +277,7 @@ fn the_demonstration_shares_a_family_between_two_academies_and_moves_a_child() {
         pupils
     };
     let is_moving = |pupil: &PupilRecord| {
-        pupil.given_names[0] == demo.moving_child.given_name
-            && pupil.birth_date == Some(demo.moving_child.birth_date)
+        pupil.given_names[0] == demo.moving_child.given_name && pupil.birth_date == Some(demo.moving_child.birth_date)
     };
     let (college, other) = (demo.college.uai.as_str(), demo.other_college.uai.as_str());
     assert!(pupils(&first, college).iter().any(is_moving));
@@ -427,11 +303,7 @@ fn the_demonstration_shares_a_family_between_two_academies_and_moves_a_child() {
 #[test]
 fn a_large_export_streams_without_being_collected() {
     let directory = tempdir().unwrap();
-    let spec = SampleSpec {
-        secondary_schools: 1,
-        primary_schools: 0,
-        ..SampleSpec::new(7, 20_000)
-    };
+    let spec = SampleSpec { secondary_schools: 1, primary_schools: 0, ..SampleSpec::new(7, 20_000) };
     let summary = write_samples(&spec, directory.path()).unwrap();
     let exports = read(&summary.files);
     let export = exports.values().next().unwrap();
@@ -439,14 +311,7 @@ fn a_large_export_streams_without_being_collected() {
     let complete = export
         .pupils_from(0)
         .unwrap()
-        .filter(|entry| {
-            entry
-                .as_ref()
-                .unwrap()
-                .outcome
-                .as_ref()
-                .is_ok_and(|pupil| pupil.missing.is_empty())
-        })
+        .filter(|entry| entry.as_ref().unwrap().outcome.as_ref().is_ok_and(|pupil| pupil.missing.is_empty()))
         .count();
     assert!((19_000..20_000).contains(&complete), "{complete}");
 }

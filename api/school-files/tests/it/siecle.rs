@@ -65,31 +65,26 @@ fn link(pupil: u64, person: u64, rest: &str) -> String {
 }
 
 fn pupil(id: u64, rest: &str) -> String {
-    format!(
-        "<ELEVE ELEVE_ID=\"{id}\"><NOM_DE_FAMILLE>Fictif</NOM_DE_FAMILLE><PRENOM>Ada</PRENOM>{rest}</ELEVE>\n"
-    )
+    format!("<ELEVE ELEVE_ID=\"{id}\"><NOM_DE_FAMILLE>Fictif</NOM_DE_FAMILLE><PRENOM>Ada</PRENOM>{rest}</ELEVE>\n")
 }
 
 fn shipment(eleves_donnees: &str, responsables_donnees: &str) -> Shipment {
-    Shipment::new()
-        .with("a.xml", &eleves(eleves_donnees))
-        .with("b.xml", &responsables(responsables_donnees))
+    Shipment::new().with("a.xml", &eleves(eleves_donnees)).with("b.xml", &responsables(responsables_donnees))
 }
 
 #[test]
 fn a_complete_export_is_read_from_its_zips_whatever_their_names() {
-    let shipment = Shipment::new()
-        .with_zip("x.zip", "Responsables.xml", &responsables(ONE_GUARDIAN))
-        .with_zip("y.bin", "Eleves.xml", &eleves(FULL_PUPIL));
+    let shipment = Shipment::new().with_zip("x.zip", "Responsables.xml", &responsables(ONE_GUARDIAN)).with_zip(
+        "y.bin",
+        "Eleves.xml",
+        &eleves(FULL_PUPIL),
+    );
     let export = shipment.export();
 
     let header = export.header();
     assert_eq!(header.uai.as_str(), "0590001F");
     assert_eq!(header.academie.unwrap().name(), "Lille");
-    assert_eq!(
-        (header.degree, header.source),
-        (Degree::Second, SourceSystem::Siecle)
-    );
+    assert_eq!((header.degree, header.source), (Degree::Second, SourceSystem::Siecle));
     assert_eq!(header.school_year, 2026);
     assert_eq!(header.exported_at.to_string(), "2026-09-02 08:15:30");
     assert_ne!(header.files[0].sha256, header.files[1].sha256);
@@ -116,10 +111,7 @@ fn a_complete_export_is_read_from_its_zips_whatever_their_names() {
     let guardian = &guardians[0];
     assert_eq!(guardian.source_key.as_str(), "siecle:09:9001");
     assert_eq!(guardian.title.as_deref(), Some("MME"));
-    assert_eq!(
-        (guardian.family_name.as_str(), guardian.given_name.as_str()),
-        ("Exemple", "Chloé")
-    );
+    assert_eq!((guardian.family_name.as_str(), guardian.given_name.as_str()), ("Exemple", "Chloé"));
     assert_eq!(guardian.usage_name.as_deref(), Some("Fictif"));
     assert_eq!(guardian.mobile.as_ref().unwrap().as_str(), "+33639980001");
     assert_eq!(guardian.other_phones[0].as_str(), "+33199000001");
@@ -131,22 +123,14 @@ fn a_complete_export_is_read_from_its_zips_whatever_their_names() {
 #[test]
 fn absent_and_empty_fields_leave_the_record_incomplete_not_refused() {
     let export = shipment(
-        &format!(
-            "<ELEVES>{}{}</ELEVES>",
-            pupil(1, ""),
-            pupil(2, "<DATE_NAISS/><CODE_PAYS>995</CODE_PAYS>")
-        ),
+        &format!("<ELEVES>{}{}</ELEVES>", pupil(1, ""), pupil(2, "<DATE_NAISS/><CODE_PAYS>995</CODE_PAYS>")),
         "<PERSONNES/><RESPONSABLES/>",
     )
     .export();
     let (pupils, refused) = split(export.pupils_from(0).unwrap());
     assert!(refused.is_empty());
     for pupil in &pupils {
-        let all = [
-            MandatoryField::Ine,
-            MandatoryField::BirthDate,
-            MandatoryField::Class,
-        ];
+        let all = [MandatoryField::Ine, MandatoryField::BirthDate, MandatoryField::Class];
         assert_eq!(pupil.missing, all);
         assert_eq!(pupil.birth_country, None);
     }
@@ -166,23 +150,11 @@ fn bad_records_are_refused_alone_with_line_key_and_reason() {
         pupil(7, "<INE_RNIE>123456789AB</INE_RNIE>"),
         pupil(8, ""),
     ];
-    let export = shipment(
-        &format!("<ELEVES>\n{}</ELEVES>", records.concat()),
-        "<PERSONNES/>",
-    )
-    .export();
+    let export = shipment(&format!("<ELEVES>\n{}</ELEVES>", records.concat()), "<PERSONNES/>").export();
     let (pupils, refused) = split(export.pupils_from(0).unwrap());
     assert_eq!(pupils.len(), 2);
-    let told: Vec<_> = refused
-        .iter()
-        .map(|refused| {
-            (
-                refused.line,
-                refused.record.as_str(),
-                refused.reason.clone(),
-            )
-        })
-        .collect();
+    let told: Vec<_> =
+        refused.iter().map(|refused| (refused.line, refused.record.as_str(), refused.reason.clone())).collect();
     let malformed = |field, expected| RejectionReason::Malformed { field, expected };
     assert_eq!(
         told,
@@ -196,11 +168,7 @@ fn bad_records_are_refused_alone_with_line_key_and_reason() {
             (13, "ELEVE 7", RejectionReason::Duplicate("INE")),
         ]
     );
-    assert!(
-        refused
-            .iter()
-            .all(|refused| !refused.to_string().contains("31/02"))
-    );
+    assert!(refused.iter().all(|refused| !refused.to_string().contains("31/02")));
 }
 
 #[test]
@@ -211,43 +179,21 @@ fn old_exports_name_persons_nom_and_levels_resp_legal() {
         link(101, 2, "<RESP_LEGAL>2</RESP_LEGAL>"),
         link(101, 3, "<RESP_LEGAL>0</RESP_LEGAL>"),
     ];
-    let export = shipment(
-        FULL_PUPIL,
-        &format!("{persons}<RESPONSABLES>{}</RESPONSABLES>", links.concat()),
-    )
-    .export();
+    let export = shipment(FULL_PUPIL, &format!("{persons}<RESPONSABLES>{}</RESPONSABLES>", links.concat())).export();
     let (pupils, _) = split(export.pupils_from(0).unwrap());
     let levels: Vec<_> = pupils[0].guardians.iter().map(|link| link.level).collect();
-    assert_eq!(
-        levels,
-        [
-            GuardianLevel::Legal,
-            GuardianLevel::Legal,
-            GuardianLevel::Contact
-        ]
-    );
+    assert_eq!(levels, [GuardianLevel::Legal, GuardianLevel::Legal, GuardianLevel::Contact]);
     let (guardians, _) = split(export.guardians_from(0).unwrap());
-    assert!(
-        guardians
-            .iter()
-            .all(|guardian| guardian.family_name == "Ancien")
-    );
+    assert!(guardians.iter().all(|guardian| guardian.family_name == "Ancien"));
     assert!(!guardians[2].has_level1);
 }
 
 #[test]
 fn an_adult_pupil_is_their_own_guardian() {
-    let links = link(
-        101,
-        1,
-        "<NIVEAU_RESPONSABILITE>1</NIVEAU_RESPONSABILITE><CODE_PARENTE>70</CODE_PARENTE>",
-    );
+    let links = link(101, 1, "<NIVEAU_RESPONSABILITE>1</NIVEAU_RESPONSABILITE><CODE_PARENTE>70</CODE_PARENTE>");
     let export = shipment(
         FULL_PUPIL,
-        &format!(
-            "<PERSONNES>{}</PERSONNES><RESPONSABLES>{links}</RESPONSABLES>",
-            person(1, "Fictif")
-        ),
+        &format!("<PERSONNES>{}</PERSONNES><RESPONSABLES>{links}</RESPONSABLES>", person(1, "Fictif")),
     )
     .export();
     let (pupils, _) = split(export.pupils_from(0).unwrap());
@@ -271,42 +217,23 @@ fn links_that_lead_nowhere_are_reported_and_doubtful_ones_give_the_lesser_right(
     let persons: String = (1..=4).map(|id| person(id, "Exemple")).collect();
     let export = shipment(
         FULL_PUPIL,
-        &format!(
-            "<PERSONNES>\n{persons}</PERSONNES>\n<RESPONSABLES>\n{}</RESPONSABLES>",
-            links.concat()
-        ),
+        &format!("<PERSONNES>\n{persons}</PERSONNES>\n<RESPONSABLES>\n{}</RESPONSABLES>", links.concat()),
     )
     .export();
     let entry = export.pupils_from(0).unwrap().next().unwrap().unwrap();
-    assert_eq!(
-        entry.notices,
-        [
-            Notice::ConflictingLinks,
-            Notice::GuardianNotRead,
-            Notice::TooManyLegalGuardians(3)
-        ]
-    );
+    assert_eq!(entry.notices, [Notice::ConflictingLinks, Notice::GuardianNotRead, Notice::TooManyLegalGuardians(3)]);
     let pupil = entry.outcome.unwrap();
     assert_eq!(pupil.guardians.len(), 4);
     assert_eq!(pupil.guardians[0].level, GuardianLevel::Contact);
     let (_, refused) = split(export.guardians_from(0).unwrap());
-    let reasons: Vec<_> = refused
-        .into_iter()
-        .map(|refused| (refused.line, refused.reason))
-        .collect();
+    let reasons: Vec<_> = refused.into_iter().map(|refused| (refused.line, refused.reason)).collect();
     let field = "NIVEAU_RESPONSABILITE";
     assert_eq!(
         reasons,
         [
             (17, RejectionReason::UnknownPupil),
             (18, RejectionReason::UnknownGuardian),
-            (
-                19,
-                RejectionReason::Malformed {
-                    field,
-                    expected: "1, 2 or 3"
-                }
-            ),
+            (19, RejectionReason::Malformed { field, expected: "1, 2 or 3" }),
             (20, RejectionReason::Missing(field)),
         ]
     );
@@ -314,44 +241,21 @@ fn links_that_lead_nowhere_are_reported_and_doubtful_ones_give_the_lesser_right(
 
 #[test]
 fn streams_resume_at_any_ordinal() {
-    let records: String = (1..=9)
-        .map(|id| {
-            pupil(
-                id,
-                if id == 3 {
-                    "<CODE_SEXE>x</CODE_SEXE>"
-                } else {
-                    ""
-                },
-            )
-        })
-        .collect();
+    let records: String = (1..=9).map(|id| pupil(id, if id == 3 { "<CODE_SEXE>x</CODE_SEXE>" } else { "" })).collect();
     let export = shipment(&format!("<ELEVES>{records}</ELEVES>"), "<PERSONNES/>").export();
     let all: Vec<_> = export.pupils_from(0).unwrap().map(Result::unwrap).collect();
     assert_eq!(all.len() as u64, export.counts().pupils);
     for from in 0..=9 {
-        let rest: Vec<_> = export
-            .pupils_from(from as u64)
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let rest: Vec<_> = export.pupils_from(from as u64).unwrap().map(Result::unwrap).collect();
         assert_eq!(rest, all[from..]);
     }
-    assert_eq!(
-        all.iter().map(|entry| entry.ordinal).collect::<Vec<_>>(),
-        (0..9).collect::<Vec<_>>()
-    );
+    assert_eq!(all.iter().map(|entry| entry.ordinal).collect::<Vec<_>>(), (0..9).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_wrong_check_letter_is_a_notice() {
-    let wrong = |bytes: Vec<u8>| {
-        String::from_utf8_lossy(&bytes)
-            .replace("0590001F", "0590001A")
-            .into_bytes()
-    };
-    let shipment = Shipment::new()
-        .with("a.xml", &wrong(eleves("<ELEVES/>")))
-        .with("b.xml", &wrong(responsables("<PERSONNES/>")));
+    let wrong = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).replace("0590001F", "0590001A").into_bytes();
+    let shipment =
+        Shipment::new().with("a.xml", &wrong(eleves("<ELEVES/>"))).with("b.xml", &wrong(responsables("<PERSONNES/>")));
     assert_eq!(shipment.export().header().notices, [Notice::UaiKey]);
 }

@@ -23,10 +23,7 @@ pub struct Shipment {
 
 impl Shipment {
     pub fn new() -> Self {
-        Self {
-            directory: TempDir::new().unwrap(),
-            files: Vec::new(),
-        }
+        Self { directory: TempDir::new().unwrap(), files: Vec::new() }
     }
 
     /// Adds a file as it is.
@@ -51,10 +48,7 @@ impl Shipment {
         assert!(plan.refused.is_empty(), "{:?}", plan.refused);
         assert_eq!(plan.exports.len(), 1);
         let export = plan.exports[0].validate().unwrap();
-        Shipped {
-            export,
-            _directory: self.directory,
-        }
+        Shipped { export, _directory: self.directory }
     }
 
     /// Why the files are refused, as printed.
@@ -62,12 +56,7 @@ impl Shipment {
         let plan = school_files::plan(&self.files, &options());
         let text = match plan.refused.first() {
             Some(error) => error.to_string(),
-            None => plan
-                .exports
-                .iter()
-                .find_map(|export| export.validate().err())
-                .expect("a refusal")
-                .to_string(),
+            None => plan.exports.iter().find_map(|export| export.validate().err()).expect("a refusal").to_string(),
         };
         let directory = format!("{}/", self.directory.path().display());
         text.replace(&directory, "")
@@ -105,9 +94,7 @@ impl std::ops::Deref for Shipped {
 }
 
 /// The records read and the records refused.
-pub fn split<T>(
-    entries: impl Iterator<Item = Result<Entry<T>, school_files::FileError>>,
-) -> (Vec<T>, Vec<Rejection>) {
+pub fn split<T>(entries: impl Iterator<Item = Result<Entry<T>, school_files::FileError>>) -> (Vec<T>, Vec<Rejection>) {
     let mut read = Vec::new();
     let mut refused = Vec::new();
     for entry in entries {
