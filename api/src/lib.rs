@@ -12,6 +12,7 @@ pub mod import;
 pub mod incident;
 mod listen;
 pub mod pages;
+pub mod password;
 pub mod router;
 pub mod running;
 pub mod session;
