@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::incident::RequestLog;
+use crate::session::Guard;
 use ledger::Ledger;
 use projections::Views;
 use sqlx::PgPool;
@@ -25,6 +26,8 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Reads of the views.
     pub views: Views,
+    /// What guards the ways in.
+    pub guard: Guard,
     /// The record of requests.
     pub requests: RequestLog,
 }

@@ -4,6 +4,7 @@ use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::incident::RequestLog;
+use crate::session::Guard;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
@@ -20,6 +21,23 @@ const RECORD_CONNECTIONS: u32 = 1;
 /// The last writes of the background may take so long when the service stops.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// How often what has expired is deleted.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Deletes expired sessions, flows, counters and secrets, a bounded number at a time.
+async fn sweep(app: App) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let now = app.clock.now();
+        if let Err(error) = crate::session::sweep(&app.db, now).await {
+            tracing::warn!(%error, "expired sessions were not deleted");
+        }
+        if let Err(error) = app.ledger.vault_purge(now, 1000).await {
+            tracing::warn!(%error, "expired secrets were not deleted");
+        }
+    }
+}
+
 /// The service without its listener.
 pub struct Running {
     /// What handlers share.
@@ -27,6 +45,7 @@ pub struct Running {
     database: Database,
     runner: Runner,
     record: JoinHandle<()>,
+    sweeper: JoinHandle<()>,
 }
 
 impl Running {
@@ -57,13 +76,16 @@ impl Running {
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
-        let app = App::new(Parts { config, clock, db, ledger, views, requests });
-        Ok(Self { app, database, runner, record })
+        let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
+        let app = App::new(Parts { config, clock, db, ledger, views, guard, requests });
+        let sweeper = tokio::spawn(sweep(app.clone()));
+        Ok(Self { app, database, runner, record, sweeper })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, record } = self;
+        let Self { app, database, runner, record, sweeper } = self;
+        sweeper.abort();
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

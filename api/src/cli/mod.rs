@@ -3,6 +3,7 @@
 mod config;
 mod import;
 mod incident;
+mod reset;
 mod sample;
 mod serve;
 mod telemetry;
@@ -59,6 +60,8 @@ enum Command {
     Config(config::ConfigCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Hand out a provisional password
+    Reset(reset::Reset),
 }
 
 /// Runs a command to its end.
@@ -70,6 +73,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Reset(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

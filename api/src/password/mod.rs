@@ -11,7 +11,7 @@ pub use policy::{Policy, Weakness};
 pub use pool::{HashError, Pool};
 pub use provisional::ProvisionalPassword;
 
-use serde::Deserialize;
+use crate::config::Passwords;
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -20,11 +20,12 @@ use zeroize::Zeroizing;
 pub const MAX_LENGTH: usize = 256;
 
 /// How passwords are judged and hashed.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Fewest characters accepted. CNIL 2022-100 and NIST SP 800-63B-4 let length stand in for composition.
     pub min_length: usize,
+    /// Lowest zxcvbn score, 0 to 4.
+    pub min_score: u8,
     /// Argon2id memory, in KiB.
     pub memory_kib: u32,
     /// Argon2id passes.
@@ -40,7 +41,19 @@ pub struct Settings {
 impl Default for Settings {
     /// OWASP's and RFC 9106's second choice: 19 MiB, two passes, one lane.
     fn default() -> Self {
-        Self { min_length: 12, memory_kib: 19 * 1024, passes: 2, lanes: 1, threads: 0, queue: 256 }
+        Self { min_length: 12, min_score: 3, memory_kib: 19 * 1024, passes: 2, lanes: 1, threads: 0, queue: 256 }
+    }
+}
+
+impl Settings {
+    /// As configured.
+    pub fn of(config: &Passwords) -> Self {
+        Self {
+            min_length: config.min_length as usize,
+            min_score: config.min_score,
+            threads: config.hashing_threads.unwrap_or(0) as usize,
+            ..Self::default()
+        }
     }
 }
 

@@ -52,8 +52,6 @@ const WORDS_OF_THE_PLACE: &[&str] = &[
 
 /// What a context word leaves must itself be this long, unless the minimum is less.
 const REMAINDER: usize = 8;
-/// Fewest guesses (as a power of ten) an attacker who knows all this must need.
-const MIN_GUESSES_LOG10: f64 = 10.0;
 
 /// Why a password may not be chosen. Each is explained on the page, with what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,12 +111,22 @@ impl Weakness {
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     min_length: usize,
+    /// Fewest guesses (as a power of ten) an attacker who knows all this must need.
+    min_guesses: f64,
 }
 
 impl Policy {
     /// From the settings.
     pub fn new(settings: &Settings) -> Self {
-        Self { min_length: settings.min_length }
+        // What zxcvbn's scores mean.
+        let min_guesses = match settings.min_score {
+            0 => 0.0,
+            1 => 3.0,
+            2 => 6.0,
+            3 => 8.0,
+            _ => 10.0,
+        };
+        Self { min_length: settings.min_length, min_guesses }
     }
 
     /// Fewest characters accepted, for the page that explains the policy.
@@ -150,17 +158,21 @@ impl Policy {
             return Err(Weakness::TooShort { min: self.min_length });
         }
         let own_words: Vec<String> = words(own_words);
-        let folded = unleet(&match_key(password.as_str()));
+        let folded = unleet(&match_key(&letters_for_signs(password.as_str())));
         if self.little_besides(&folded, own_words.iter().map(String::as_str)) {
             return Err(Weakness::OwnName);
         }
         if self.little_besides(&folded, WORDS_OF_THE_PLACE.iter().copied()) {
             return Err(Weakness::WordsOfThePlace);
         }
+        // Dates, phone and file numbers: whatever its length, a number is someone's number.
+        if password.as_str().chars().all(|c| c.is_numeric() || c.is_whitespace() || c.is_ascii_punctuation()) {
+            return Err(Weakness::Pattern);
+        }
         let context: Vec<&str> =
             own_words.iter().map(String::as_str).chain(WORDS_OF_THE_PLACE.iter().copied()).collect();
         let estimate = zxcvbn::zxcvbn(password.as_str(), &context);
-        if estimate.guesses_log10() >= MIN_GUESSES_LOG10 {
+        if estimate.guesses_log10() >= self.min_guesses {
             return Ok(());
         }
         let length = password.length().min(100);
@@ -203,6 +215,11 @@ fn words(own: &[&str]) -> Vec<String> {
     words.sort_unstable();
     words.dedup();
     words
+}
+
+/// The letters that signs stand for.
+fn letters_for_signs(text: &str) -> String {
+    text.replace('@', "a").replace('$', "s").replace('€', "e")
 }
 
 /// The letters that digits stand for in passwords people think clever.
@@ -258,6 +275,7 @@ mod tests {
     fn point_32_what_guessers_try_first_is_refused() {
         for (common, weakness) in [
             ("1234567890123", Weakness::Pattern),
+            ("12/05/2014-12/05/2016", Weakness::Pattern),
             ("aaaaaaaaaaaaaaa", Weakness::Pattern),
             ("unbelievable", Weakness::Common),
         ] {

@@ -141,7 +141,8 @@ fn work(queue: &Mutex<Receiver<Job>>, params: &Params, blocks: usize) {
             Work::Verify(stored) => verify(&stored, &password, &mut memory),
         };
         let _ = reply.send(outcome);
-        memory.zeroize();
+        // Block by block: wiping the vector as a whole would also empty it.
+        memory.iter_mut().for_each(Block::zeroize);
     }
 }
 
@@ -206,6 +207,15 @@ mod tests {
         Argon2::default().verify_password("lapin malin dans le pré".as_bytes(), phc.as_str()).unwrap();
         assert!(pool.verify(password("lapin malin dans le pré"), Some(phc.clone())).await.unwrap());
         assert!(!pool.verify(password("lapin malin dans le pre"), Some(phc)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_thread_uses_its_memory_again_and_again() {
+        let pool = Pool::start(&small()).unwrap();
+        for _ in 0..3 {
+            let phc = pool.hash(password("lapin malin dans le pré")).await.unwrap();
+            assert!(pool.verify(password("lapin malin dans le pré"), Some(phc)).await.unwrap());
+        }
     }
 
     #[tokio::test]
