@@ -1,11 +1,11 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{headers, incident, pages};
+use crate::{headers, import, incident, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::{ConfigError, CsrfLayer};
@@ -20,6 +20,10 @@ pub(crate) fn routes() -> Router<App> {
         .route("/problems/{code}", get(pages::problem))
         .route("/language/{code}", get(pages::switch_language))
         .route("/assets/{*file}", get(pages::assets::asset))
+        // Programs of the school information systems
+        .route("/api/imports", post(import::http::create).layer(DefaultBodyLimit::disable()))
+        .route("/api/imports/{id}", get(import::http::status))
+        .route("/api/imports/{id}/report", get(import::http::report))
         // Supervision
         .route("/healthz", get(pages::health::alive))
         .route("/readyz", get(pages::health::ready))

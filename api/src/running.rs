@@ -3,6 +3,7 @@
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
+use crate::import;
 use crate::incident::RequestLog;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
@@ -58,6 +59,7 @@ impl Running {
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
         let app = App::new(Parts { config, clock, db, ledger, views, requests });
+        import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         Ok(Self { app, database, runner, record })
     }
 
