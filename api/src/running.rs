@@ -4,6 +4,7 @@ use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
+use crate::import;
 use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
@@ -67,6 +68,7 @@ impl Running {
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
         let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests });
+        import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
         Ok(Self { app, database, runner, delivery, record, tidying })
     }
