@@ -8,14 +8,14 @@ const { browser, page, look } = await open({ width: 1280, height: 900, own: [ori
 
 await page.goto(relyingParty);
 await look('relying-party');
-await Promise.all([page.waitForURL(`${origin}/**`), page.locator('main a, main button').first().click()]);
+await Promise.all([page.waitForURL(`${origin}/**`), page.locator('form[action="/login"] button').first().click()]);
 await look('sign-in');
 await fill(page, { login: required('LOGIN'), password: required('PASSWORD') });
 await page.waitForURL(`${relyingParty}/**`);
 await look('welcome');
 const shown = await page.locator('main').innerText();
 
-await page.locator('main a[href*="logout"], main form button').last().click();
+await page.locator('form[action="/logout"] button').click();
 await page.waitForURL(`${relyingParty}/**`);
 await look('signed-out');
 await page.goto(`${origin}/account`);

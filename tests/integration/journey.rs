@@ -98,6 +98,7 @@ async fn from_a_schools_export_to_a_token_and_back() {
             &after,
             "--scope",
             "profile,affiliation,establishment,children,birthdate",
+            "--all-establishments",
         ],
     );
     let _relying_party = Node::start(
