@@ -85,12 +85,14 @@ pub async fn create(
             return Err(refused);
         }
     };
-    sqlx::query("INSERT INTO service.import_request (id, state, options, received_at) VALUES ($1, 'received', $2::json, $3)")
-        .bind(id)
-        .bind(serde_json::to_string(&options)?)
-        .bind(app.clock.now())
-        .execute(&app.db)
-        .await?;
+    sqlx::query(
+        "INSERT INTO service.import_request (id, state, options, received_at) VALUES ($1, 'received', $2::json, $3)",
+    )
+    .bind(id)
+    .bind(serde_json::to_string(&options)?)
+    .bind(app.clock.now())
+    .execute(&app.db)
+    .await?;
     tokio::spawn(run(app.clone(), id, options));
     let status = ImportStatus { id, state: "received".to_owned(), exports: Vec::new() };
     let location = HeaderValue::from_str(&format!("/api/imports/{id}"))?;
@@ -141,11 +143,7 @@ async fn flag(field: Field<'_>) -> Result<bool, AppError> {
 }
 
 fn too_large_or_bad(error: axum::extract::multipart::MultipartError) -> AppError {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        too_large()
-    } else {
-        AppError::bad_request()
-    }
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE { too_large() } else { AppError::bad_request() }
 }
 
 fn too_large() -> AppError {
@@ -154,12 +152,7 @@ fn too_large() -> AppError {
 
 /// Streams a part to disk. The name keeps what tells the establishment of an ONDE file, and nothing that a path
 /// could be made of; the number keeps two files of one name apart, in a folder each.
-async fn save(
-    mut field: Field<'_>,
-    folder: &std::path::Path,
-    number: usize,
-    room: &mut u64,
-) -> Result<(), AppError> {
+async fn save(mut field: Field<'_>, folder: &std::path::Path, number: usize, room: &mut u64) -> Result<(), AppError> {
     let given = field.file_name().unwrap_or_default();
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let name: String = given.chars().filter(|c| kept(*c)).take(100).collect();

@@ -6,7 +6,7 @@ use super::guardians::OndeFile;
 use super::held::{OpenLinks, by_guardian, settled_links};
 use super::loader::Loader;
 use super::pupils::Around;
-use super::report::{Part, ReportLine, Remark, RemarkKind};
+use super::report::{Part, Remark, RemarkKind, ReportLine};
 use super::run::{Course, Run, read_chunks};
 use super::store::{self, Cursor, SchoolLock, Stage};
 use super::survey::{Findings, Survey};
@@ -178,7 +178,10 @@ impl Importer {
             && last.completed
             && last.digests == digests(header)
         {
-            return Ok(Outcome::AlreadyImported { establishment: header.uai, import: last.import });
+            let outcome = Outcome::AlreadyImported { establishment: header.uai, import: last.import };
+            // The run that brought them may have been cut off while it waited for the views.
+            self.await_views(self.ledger.root().await?.0.checked_sub(1)).await?;
+            return Ok(outcome);
         }
         let cleared = self.clear(&export, establishment, options).await?;
         let cursor = if options.dry_run { Cursor::default() } else { self.start(header, &cleared, options).await? };
@@ -374,8 +377,7 @@ fn begin(
         EstablishmentError::OlderExport { .. } => ImportError::Older { uai, reason },
         EstablishmentError::NotRegistered | EstablishmentError::NoSuchImport => ImportError::Running(uai),
     };
-    let describe =
-        EstablishmentCommand::Describe { uai, name: None, academie: header.academie, degree: header.degree };
+    let describe = EstablishmentCommand::Describe { uai, name: None, academie: header.academie, degree: header.degree };
     let mut events = establishment.decide(describe).map_err(refused)?;
     let mut described = establishment.clone();
     events.iter().cloned().for_each(|event| cqrs_es::Aggregate::apply(&mut described, event));
