@@ -2,7 +2,10 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::Sending;
 use crate::incident::RequestLog;
+use crate::oidc::Keys;
+use crate::session::Guard;
 use ledger::Ledger;
 use projections::Views;
 use sqlx::PgPool;
@@ -25,6 +28,12 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Reads of the views.
     pub views: Views,
+    /// The keys that sign tokens.
+    pub keys: Keys,
+    /// What became of messages.
+    pub sending: Sending,
+    /// What guards the ways in.
+    pub guard: Guard,
     /// The record of requests.
     pub requests: RequestLog,
 }

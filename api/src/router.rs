@@ -1,7 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{headers, import, incident, pages};
+use crate::{activation, delivery, headers, import, incident, oidc, pages, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -24,6 +24,25 @@ pub(crate) fn routes() -> Router<App> {
         .route("/api/imports", post(import::http::create).layer(DefaultBodyLimit::disable()))
         .route("/api/imports/{id}", get(import::http::status))
         .route("/api/imports/{id}/report", get(import::http::report))
+        // OpenID provider
+        .merge(oidc::routes())
+        // Demo
+        .route("/demo", get(delivery::to_inbox))
+        .route("/demo/inbox", get(delivery::inbox))
+        // Signing in
+        .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
+        .route("/sign-out", post(session::sign_out))
+        .route("/account", get(session::account))
+        // First use and recovery
+        .route("/activate", get(activation::show_identify).post(activation::identify))
+        .route("/reset", get(reset::show_reset).post(reset::reset))
+        .route("/reset/identity", post(reset::reset_by_identity))
+        .route("/code", get(activation::show_code).post(activation::check_code))
+        .route("/code/resend", post(activation::resend_code))
+        .route("/children", get(activation::show_children))
+        .route("/children/confirm", post(activation::confirm_child))
+        .route("/children/report", post(activation::report_child))
+        .route("/new-password", get(activation::show_password).post(activation::choose_password))
         // Supervision
         .route("/healthz", get(pages::health::alive))
         .route("/readyz", get(pages::health::ready))
@@ -42,8 +61,11 @@ pub fn service(app: App) -> Result<Router, ConfigError> {
 pub(crate) fn around(routes: Router<App>, app: App) -> Result<Router, ConfigError> {
     let body_limit = usize::try_from(app.config.http.body_limit.0).unwrap_or(usize::MAX);
     // A form posted from another site's page is refused. Programs send neither of the headers it goes by.
-    let same_site = CsrfLayer::new().add_trusted_origin(app.config.origin())?;
+    let same_site = CsrfLayer::new()
+        .add_trusted_origin(app.config.origin())?
+        .with_insecure_bypass(|_, uri| oidc::takes_foreign_forms(uri.path()));
     Ok(routes
+        .layer(from_fn_with_state(app.clone(), session::recognise))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(same_site)
         .layer(from_fn_with_state(app.clone(), incident::around))

@@ -3,8 +3,11 @@
 use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
+use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
+use crate::oidc::Keys;
+use crate::session::Guard;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
@@ -27,7 +30,9 @@ pub struct Running {
     pub app: App,
     database: Database,
     runner: Runner,
+    delivery: Delivery,
     record: JoinHandle<()>,
+    tidying: JoinHandle<()>,
 }
 
 impl Running {
@@ -58,14 +63,23 @@ impl Running {
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
-        let app = App::new(Parts { config, clock, db, ledger, views, requests });
+        let keys = Keys::new(db.clone(), ledger.clone());
+        let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
+        let sending = delivery.sending();
+        let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
+        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
-        Ok(Self { app, database, runner, record })
+        let tidying = crate::tidying::start(app.clone());
+        Ok(Self { app, database, runner, delivery, record, tidying })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, record } = self;
+        let Self { app, database, runner, delivery, record, tidying } = self;
+        // Whatever it leaves half-done is done by the next round.
+        tidying.abort();
+        let _ = tidying.await;
+        delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

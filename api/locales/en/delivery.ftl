@@ -42,3 +42,17 @@ delivery-mail-password-reset-body =
     The password of your school account has been reset: the old one works no more. You are given a provisional password separately; it must be replaced when you next sign in.
 
     If you did not ask for it, tell your child's school.
+
+delivery-page-title = Messages of the demo
+delivery-page-lead = The texts and mails that the service would have sent, newest first. A real service has no such page.
+delivery-page-refresh = Refresh
+delivery-page-empty = No message yet. Activate an account or ask for a new password, then refresh this page.
+delivery-page-sms = SMS to { $to }
+delivery-page-mail = Mail to { $to }
+delivery-page-now = Just now
+delivery-page-minutes = { $count } min ago
+delivery-page-hours = { $count } h ago
+delivery-page-days = { $count ->
+    [one] { $count } day ago
+   *[other] { $count } days ago
+}

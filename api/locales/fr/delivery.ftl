@@ -42,3 +42,17 @@ delivery-mail-password-reset-body =
     Le mot de passe de votre compte pour l’école a été réinitialisé : l’ancien ne fonctionne plus. Un mot de passe provisoire vous est remis par ailleurs ; il sera à remplacer à la prochaine connexion.
 
     Si vous ne l’avez pas demandé, prévenez l’établissement de votre enfant.
+
+delivery-page-title = Messages de la démonstration
+delivery-page-lead = Les SMS et les courriels que le service aurait envoyés, le plus récent d’abord. Dans un service réel, cette page n’existe pas.
+delivery-page-refresh = Actualiser
+delivery-page-empty = Aucun message pour le moment. Activez un compte ou demandez un nouveau mot de passe, puis actualisez cette page.
+delivery-page-sms = SMS au { $to }
+delivery-page-mail = Courriel à { $to }
+delivery-page-now = À l’instant
+delivery-page-minutes = Il y a { $count } min
+delivery-page-hours = Il y a { $count } h
+delivery-page-days = { $count ->
+    [one] Il y a { $count } jour
+   *[other] Il y a { $count } jours
+}

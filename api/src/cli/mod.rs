@@ -1,8 +1,13 @@
 //! The command line of `matricule`: one file for each command.
 
+mod beside;
 mod config;
 mod import;
 mod incident;
+mod keys;
+mod outbox;
+mod relying_party;
+mod reset;
 mod sample;
 mod serve;
 mod telemetry;
@@ -57,8 +62,18 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Register the services that consume tokens, and change them
+    #[command(subcommand)]
+    RelyingParty(relying_party::RelyingPartyCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// List messages that were not sent, or perhaps not
+    Outbox(outbox::Outbox),
+    /// Hand out a provisional password
+    Reset(reset::Reset),
 }
 
 /// Runs a command to its end.
@@ -69,7 +84,11 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Import(command) => block_on(command.run(&global)),
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
+        Command::RelyingParty(command) => command.run(&global),
+        Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Outbox(command) => block_on(command.run(&global)),
+        Command::Reset(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

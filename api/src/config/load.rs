@@ -1,6 +1,6 @@
 //! Reading configuration, and refusing it in words that name the key and what to do.
 
-use super::Config;
+use super::{Config, Sms, Smtp};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::{Figment, Metadata, Source};
 use std::fmt::Write;
@@ -152,20 +152,16 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             && tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err(),
         "log.filter: write it as `info` or `warn,api=debug`",
     );
-    if let Some(smtp) = &config.smtp {
-        refuse(
-            smtp.username.is_some() != smtp.password.is_some(),
-            "smtp: give `username` and `password` together, or neither",
-        );
-        refuse(
-            smtp.from.parse::<lettre::message::Mailbox>().is_err(),
-            "smtp.from: write it as `Name <address@example.org>`",
-        );
-    }
+    refuse(
+        config.demo.inbox && !config.listen.ip().is_loopback(),
+        "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
+    );
+    let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
+    outgoing.for_each(|fault| refuse(true, fault));
     if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
 }
 
-fn is_loopback(origin: &url::Url) -> bool {
+pub(super) fn is_loopback(origin: &url::Url) -> bool {
     match origin.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

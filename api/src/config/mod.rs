@@ -7,11 +7,15 @@
 //! underscores: `MATRICULE_SMTP__HOST` is `host` of `[smtp]`. `DATABASE_URL` is `url` of `[database]`.
 
 mod load;
+mod outgoing;
 #[cfg(test)]
 mod tests;
 mod values;
 
+use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
+pub(crate) use outgoing::PLACES;
+pub use outgoing::{Sms, SmsFormat, Smtp, SmtpTls};
 pub use values::{Secret, Size, Span};
 
 use crate::pages::Language;
@@ -183,51 +187,6 @@ pub struct Oidc {
     pub access_token_lifetime: Span,
     /// How long a signing key signs before the next takes over.
     pub signing_key_lifetime: Span,
-}
-
-/// `[smtp]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Smtp {
-    /// The server's name.
-    pub host: String,
-    /// Its port; without it, the usual one for `tls`.
-    pub port: Option<u16>,
-    /// How the connection is protected.
-    #[serde(default)]
-    pub tls: SmtpTls,
-    /// Login at the server.
-    pub username: Option<String>,
-    /// Its password.
-    pub password: Option<Secret>,
-    /// The sender, `Name <address>`.
-    pub from: String,
-}
-
-/// How the connection to the mail server is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SmtpTls {
-    /// TLS from the first byte (port 465).
-    Implicit,
-    /// STARTTLS, refused where the server does not offer it (port 587).
-    #[default]
-    Starttls,
-    /// None: for a server on the same machine only (port 25).
-    None,
-}
-
-/// `[sms]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sms {
-    /// Where the gateway takes messages, by POST.
-    pub url: Url,
-    /// Sent as `Authorization: Bearer …`.
-    pub token: Option<Secret>,
-    /// Sender shown on the phone.
-    #[serde(default)]
-    pub sender: Option<String>,
 }
 
 /// `[operator]`

@@ -57,6 +57,18 @@ fn a_wrong_key_is_refused_by_its_name() {
         ("[master_key]\nfile = \"a\"\nvalue = \"b\"", "master_key"),
         ("[sessions]\nidle = \"13h\"", "sessions.idle"),
         ("[smtp]\nhost = \"a\"\nfrom = \"nobody\"", "smtp.from"),
+        ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\ntimeout = \"2min\"", "smtp.timeout"),
+        ("[sms]\nurl = \"http://sms.example.org\"", "sms.url"),
+        ("[sms]\nurl = \"https://key@sms.example.org\"", "sms.url"),
+        ("[sms]\nurl = \"https://a.example\"\nbody = { to = \"{to}\" }", "sms.body"),
+        ("[sms]\nurl = \"https://a.example\"\nbody = { to = \"{to}\", t = \"{text} {sender}\" }", "sms.sender"),
+        ("[sms]\nurl = \"https://a.example\"\nbody = { to = \"{to}\", t = \"{text} {token}\" }", "sms.token"),
+        (
+            "[sms]\nurl = \"https://a.example\"\nformat = \"form\"\nbody = { to = [\"{to}\"], t = \"{text}\" }",
+            "sms.body",
+        ),
+        ("[sms]\nurl = \"https://a.example\"\nheaders = { \"a b\" = \"c\" }", "sms.headers"),
+        ("listen = \"0.0.0.0:8080\"\n[demo]\ninbox = true", "demo.inbox"),
         ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\npassword = \"s\"", "smtp"),
     ] {
         let refused = from(text).expect_err(text);

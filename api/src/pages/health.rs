@@ -1,6 +1,7 @@
 //! For supervisors: is the process alive, and can it serve.
 
 use crate::app::App;
+use crate::delivery::Counts;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -27,12 +28,14 @@ pub struct Readiness {
     /// Events that each view has still to take in. A view that lags is served from all the same: what depends on a
     /// write waits for it by itself.
     behind: BTreeMap<&'static str, u64>,
+    /// What became of messages since this instance started.
+    messages: Counts,
 }
 
 /// `GET /readyz`: whether requests can be served now.
 pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let readiness = match tokio::time::timeout(PATIENCE, behind(&app)).await {
-        Ok(Ok(behind)) => Readiness { ready: true, database: true, behind },
+        Ok(Ok(behind)) => Readiness { ready: true, database: true, behind, messages: app.sending.counts() },
         Ok(Err(_)) | Err(_) => Readiness::default(),
     };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
