@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Sending;
 use crate::incident::RequestLog;
+use crate::oidc::Keys;
 use ledger::Ledger;
 use projections::Views;
 use sqlx::PgPool;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub views: Views,
     /// What became of messages.
     pub sending: Sending,
+    /// The keys that sign tokens.
+    pub keys: Keys,
     /// The record of requests.
     pub requests: RequestLog,
 }

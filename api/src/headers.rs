@@ -6,21 +6,26 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Nothing but our own style sheet, images and forms; no script at all; no frame around us. `form-action` is left
-/// to each page that redirects elsewhere (it also governs redirects after a form was sent, and signing in to a
-/// relying party ends at the relying party).
+/// Nothing but our own style sheet, images and forms; no script at all; no frame around us.
 const CONTENT: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                        base-uri 'none'; frame-ancestors 'none'";
+/// The same for [`FORMS_LEAD_AWAY`].
+const CONTENT_LEADING_AWAY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Pages whose form may end at a relying party: browsers hold `form-action` against the redirects that answer a
+/// form, too.
+const FORMS_LEAD_AWAY: [&str; 3] = ["/sign-in", "/new-password", "/end-session"];
 const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()";
 
 /// The middleware. It adds what a handler has not set itself.
 pub async fn secure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let leads_away = FORMS_LEAD_AWAY.contains(&request.uri().path());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
-    add(header::CONTENT_SECURITY_POLICY, CONTENT);
+    add(header::CONTENT_SECURITY_POLICY, if leads_away { CONTENT_LEADING_AWAY } else { CONTENT });
     add(header::X_FRAME_OPTIONS, "DENY");
     add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     add(header::REFERRER_POLICY, "same-origin");

@@ -1,7 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{delivery, headers, incident, pages};
+use crate::{delivery, headers, incident, oidc, pages};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -20,6 +20,8 @@ pub(crate) fn routes() -> Router<App> {
         .route("/problems/{code}", get(pages::problem))
         .route("/language/{code}", get(pages::switch_language))
         .route("/assets/{*file}", get(pages::assets::asset))
+        // OpenID provider
+        .merge(oidc::routes())
         // Demo
         .route("/demo", get(delivery::to_inbox))
         .route("/demo/inbox", get(delivery::inbox))
@@ -41,7 +43,9 @@ pub fn service(app: App) -> Result<Router, ConfigError> {
 pub(crate) fn around(routes: Router<App>, app: App) -> Result<Router, ConfigError> {
     let body_limit = usize::try_from(app.config.http.body_limit.0).unwrap_or(usize::MAX);
     // A form posted from another site's page is refused. Programs send neither of the headers it goes by.
-    let same_site = CsrfLayer::new().add_trusted_origin(app.config.origin())?;
+    let same_site = CsrfLayer::new()
+        .add_trusted_origin(app.config.origin())?
+        .with_insecure_bypass(|_, uri| oidc::takes_foreign_forms(uri.path()));
     Ok(routes
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(same_site)

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::incident::RequestLog;
+use crate::oidc::Keys;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
@@ -29,6 +30,7 @@ pub struct Running {
     runner: Runner,
     delivery: Delivery,
     record: JoinHandle<()>,
+    tidying: JoinHandle<()>,
 }
 
 impl Running {
@@ -61,14 +63,19 @@ impl Running {
         let views = runner.views();
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
-        let app = App::new(Parts { config, clock, db, ledger, views, sending, requests });
-        Ok(Self { app, database, runner, delivery, record })
+        let keys = Keys::new(db.clone(), ledger.clone());
+        let app = App::new(Parts { config, clock, db, ledger, views, sending, keys, requests });
+        let tidying = crate::tidying::start(app.clone());
+        Ok(Self { app, database, runner, delivery, record, tidying })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, record } = self;
+        let Self { app, database, runner, delivery, record, tidying } = self;
         delivery.stop(FAREWELL).await;
+        // Whatever it leaves half-done is done by the next round.
+        tidying.abort();
+        let _ = tidying.await;
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

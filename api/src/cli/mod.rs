@@ -1,8 +1,11 @@
 //! The command line of `matricule`: one file for each command.
 
+mod beside;
 mod config;
 mod incident;
 mod outbox;
+mod keys;
+mod relying_party;
 mod serve;
 mod telemetry;
 
@@ -52,6 +55,12 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Register the services that consume tokens, and change them
+    #[command(subcommand)]
+    RelyingParty(relying_party::RelyingPartyCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
     /// List messages that were not sent, or perhaps not
@@ -64,6 +73,8 @@ pub fn run(program: Matricule) -> ExitCode {
     let result = match command {
         Command::Serve(command) => command.run(&global),
         Command::Config(command) => command.run(&global),
+        Command::RelyingParty(command) => command.run(&global),
+        Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
     };

@@ -17,6 +17,10 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<super::plain::LegalPage>(view, &mut out);
     render::<super::error_page::ErrorPage>(view, &mut out);
     render::<super::error_page::ProblemPage>(view, &mut out);
+    render::<crate::oidc::DeniedPage>(view, &mut out);
+    render::<crate::oidc::FormPostPage>(view, &mut out);
+    render::<crate::oidc::ConfirmPage>(view, &mut out);
+    render::<crate::oidc::SignedOutPage>(view, &mut out);
     #[cfg(test)]
     render::<SpecimenPage>(view, &mut out);
     render::<crate::delivery::InboxPage>(view, &mut out);

@@ -1,0 +1,23 @@
+oidc-denied-title = This service is not open to your account
+oidc-denied-text = You are signed in, but no pupil linked to your account is enrolled in a school that uses “{ $service }”.
+oidc-denied-what-to-do = If a child has just changed school, use the new school’s service. If you think this is a mistake, ask the school’s office.
+oidc-denied-back = Back to “{ $service }”
+oidc-form-post-title = You are signed in
+oidc-form-post-go = Continue to the service
+oidc-sign-out-title = Do you want to sign out?
+oidc-sign-out-text = You will be signed out of your school account on this device.
+oidc-sign-out-yes = Sign out
+oidc-sign-out-no = Stay signed in
+oidc-signed-out-title = You are signed out
+oidc-signed-out-text = On a shared device, also close the pages of other services.
+
+error-authorization-no-client-title = Incomplete sign-in request
+error-authorization-no-client-text = The service you come from did not say who it is. Go back to it and try again.
+error-authorization-unknown-client-title = Unknown service
+error-authorization-unknown-client-text = The service you come from is not registered here, or no longer. Tell the school that pointed you to it.
+error-authorization-redirect-uri-title = Return address refused
+error-authorization-redirect-uri-text = For your safety, the sign-in stops here: the return address is not a registered address of the service. Tell the school that pointed you to it.
+error-authorization-expired-title = Sign-in request expired
+error-authorization-expired-text = This request has been used or has waited too long. Go back to the service and try again.
+error-logout-redirect-uri-title = Return address refused
+error-logout-redirect-uri-text = For your safety, the sign-out that the service asked for stops here: the return address is not a registered one. You can sign out from your account.

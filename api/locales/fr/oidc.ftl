@@ -1,0 +1,23 @@
+oidc-denied-title = Ce service n’est pas ouvert à votre compte
+oidc-denied-text = Vous êtes bien connecté, mais aucun élève rattaché à votre compte n’est inscrit dans un établissement qui utilise « { $service } ».
+oidc-denied-what-to-do = Si un enfant vient de changer d’établissement, utilisez le service de son nouvel établissement. Si vous pensez qu’il s’agit d’une erreur, adressez-vous au secrétariat de l’établissement.
+oidc-denied-back = Revenir à « { $service } »
+oidc-form-post-title = Vous êtes connecté
+oidc-form-post-go = Continuer vers le service
+oidc-sign-out-title = Voulez-vous vous déconnecter ?
+oidc-sign-out-text = Vous serez déconnecté de votre compte scolaire sur cet appareil.
+oidc-sign-out-yes = Me déconnecter
+oidc-sign-out-no = Rester connecté
+oidc-signed-out-title = Vous êtes déconnecté
+oidc-signed-out-text = Si vous utilisez un appareil partagé, fermez aussi les pages des autres services.
+
+error-authorization-no-client-title = Demande de connexion incomplète
+error-authorization-no-client-text = Le service d’où vous venez n’a pas dit qui il est. Revenez-y et recommencez.
+error-authorization-unknown-client-title = Service inconnu
+error-authorization-unknown-client-text = Le service d’où vous venez n’est pas enregistré ici, ou ne l’est plus. Prévenez l’établissement qui vous l’a indiqué.
+error-authorization-redirect-uri-title = Adresse de retour refusée
+error-authorization-redirect-uri-text = Pour votre sécurité, la connexion s’arrête ici : l’adresse de retour n’est pas une adresse enregistrée du service. Prévenez l’établissement qui vous l’a indiqué.
+error-authorization-expired-title = Demande de connexion expirée
+error-authorization-expired-text = Cette demande a déjà servi ou a trop attendu. Revenez au service et recommencez.
+error-logout-redirect-uri-title = Adresse de retour refusée
+error-logout-redirect-uri-text = Pour votre sécurité, la déconnexion demandée par le service s’arrête ici : l’adresse de retour n’est pas une adresse enregistrée. Vous pouvez vous déconnecter depuis votre compte.

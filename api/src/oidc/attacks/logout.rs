@@ -1,0 +1,105 @@
+//! At logout.
+
+use super::world::{BYE, World, foreign_post, registration, stays_here};
+use axum::http::StatusCode;
+use domain::relying_party::Establishments;
+
+fn path(fields: &[(&str, &str)]) -> String {
+    format!("/end-session?{}", url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
+}
+
+/// The hidden field of a page's form.
+fn field(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+async fn is_signed_in(world: &World, browser: &mut crate::testing::Browser) -> bool {
+    browser.get(&world.request(&[("prompt", Some("none"))])).await.location().contains("code=")
+}
+
+#[tokio::test]
+async fn point_30_with_its_id_token_a_client_logs_out_without_a_question() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let (access, id) = world.tokens(&mut browser).await;
+    let out = browser.get(&path(&[("id_token_hint", &id), ("post_logout_redirect_uri", BYE), ("state", "a b")])).await;
+    assert_eq!((out.status, out.location()), (StatusCode::SEE_OTHER, "https://notes.example.org/bye?state=a+b"));
+    assert!(!is_signed_in(&world, &mut browser).await);
+    assert_eq!(world.userinfo(&access).await.status, StatusCode::UNAUTHORIZED);
+    let again = browser.get(&path(&[("id_token_hint", &id), ("post_logout_redirect_uri", BYE)])).await;
+    assert_eq!(again.location(), BYE, "once more does no harm");
+}
+
+#[tokio::test]
+async fn point_30_without_a_good_hint_the_person_is_asked() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let (_, id) = world.tokens(&mut browser).await;
+    let mut other = world.signed_in().await;
+    let forged = format!("{}x", id);
+    let (access, _) = world.tokens(&mut browser).await;
+    for hint in ["", "x.y.z", &forged, &access] {
+        let page = browser.get(&path(&[("id_token_hint", hint)])).await;
+        assert!(page.status == StatusCode::OK && page.body.contains("/end-session/confirm"), "{hint}");
+    }
+    let others = other.get(&path(&[("id_token_hint", &id)])).await;
+    assert!(others.body.contains("/end-session/confirm"), "the hint of another session");
+    assert!(is_signed_in(&world, &mut browser).await && is_signed_in(&world, &mut other).await);
+    let page = browser.get("/end-session").await;
+    for wrong in ["", "guessed", &field(&other.get("/end-session").await.body, "form_token")] {
+        assert_eq!(browser.post("/end-session/confirm", &[("form_token", wrong)]).await.status, StatusCode::FORBIDDEN);
+    }
+    assert!(is_signed_in(&world, &mut browser).await);
+    let out = browser.post("/end-session/confirm", &[("form_token", &field(&page.body, "form_token"))]).await;
+    assert_eq!(out.status, StatusCode::OK);
+    assert!(!is_signed_in(&world, &mut browser).await);
+    assert!(is_signed_in(&world, &mut other).await, "only this browser");
+}
+
+#[tokio::test]
+async fn point_02_logout_is_no_open_redirector() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let (_, id) = world.tokens(&mut browser).await;
+    let client = world.client.to_string();
+    let mut elsewhere = registration(Establishments::All);
+    elsewhere.post_logout_redirect_uris = vec!["https://example.test/".to_owned()];
+    let (other, _) = world.register(elsewhere).await;
+    for uri in [
+        "https://example.test/",
+        "https://notes.example.org/bye/",
+        "https://notes.example.org/bye?x",
+        "https://notes.example.org.example.test/bye",
+        "//example.test",
+        "javascript:alert(1)",
+    ] {
+        for proof in [("id_token_hint", id.as_str()), ("client_id", client.as_str()), ("state", "x")] {
+            let answer = browser.get(&path(&[("post_logout_redirect_uri", uri), proof])).await;
+            assert!(stays_here(&answer), "{uri} {}: {} {}", proof.0, answer.status, answer.location());
+        }
+    }
+    let mixed = path(&[("id_token_hint", &id), ("client_id", &other.to_string()), ("post_logout_redirect_uri", "https://example.test/")]);
+    assert!(stays_here(&browser.get(&mixed).await), "one client's hint, another's address");
+    // The confirmation checks again: its fields come back from the browser.
+    let page = browser.get(&path(&[("client_id", &client), ("post_logout_redirect_uri", BYE)])).await;
+    let token = field(&page.body, "form_token");
+    let bent = [("form_token", token.as_str()), ("client_id", &client), ("post_logout_redirect_uri", "https://example.test/")];
+    assert!(stays_here(&browser.post("/end-session/confirm", &bent).await));
+    assert!(is_signed_in(&world, &mut browser).await);
+    let good = [("form_token", token.as_str()), ("client_id", &client), ("post_logout_redirect_uri", BYE)];
+    assert_eq!(browser.post("/end-session/confirm", &good).await.location(), BYE);
+}
+
+#[tokio::test]
+async fn point_03_and_11_logout_by_post_is_read_once_and_answered_by_303() {
+    let world = World::new().await;
+    let twice = foreign_post(&world, "/end-session", format!("client_id={0}&client_id={0}", world.client)).await;
+    assert!(stays_here(&twice));
+    let posted = foreign_post(&world, "/end-session", format!("client_id={}&post_logout_redirect_uri={BYE}", world.client)).await;
+    assert_eq!(posted.status, StatusCode::SEE_OTHER);
+    let mut browser = world.signed_in().await;
+    assert!(browser.get(posted.location()).await.body.contains("/end-session/confirm"));
+    let confirm = foreign_post(&world, "/end-session/confirm", String::new()).await;
+    assert_eq!(confirm.status, StatusCode::FORBIDDEN, "no other site's form confirms");
+}

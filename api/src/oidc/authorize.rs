@@ -1,0 +1,286 @@
+//! The authorization endpoint (OpenID Connect Core §3.1.2).
+
+use super::discovery::path;
+use super::entitlement::{Entitlement, NotEntitled};
+use super::error::{ErrorCode, ProtocolError, refuse};
+use super::parameters::Parameters;
+use super::request::{AuthorizationRequest, Prompt, Target, Unproven, client_id};
+use super::response::{Answer, redirect, refusal_link, send};
+use super::subject::Pairwise;
+use super::tokens::IdToken;
+use super::who::{self, Who};
+use super::{codes, random};
+use crate::app::App;
+use crate::incident::{AppError, Incident};
+use crate::pages::{Page, Sample, View};
+use crate::session::cookies::Cookies;
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::{AccountId, RelyingPartyId};
+use domain::relying_party::{Registration, RelyingParty};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+/// How long a request waits for its browser to sign in; an activation by SMS may come first.
+const PATIENCE: TimeDelta = TimeDelta::hours(1);
+
+/// What every step of answering needs.
+struct Asking<'a> {
+    app: &'a App,
+    view: &'a View,
+    who: Option<Who>,
+    now: DateTime<Utc>,
+    issuer: String,
+}
+
+impl From<Unproven> for AppError {
+    fn from(unproven: Unproven) -> Self {
+        let code = match unproven {
+            Unproven::NoClient => "authorization-no-client",
+            Unproven::UnknownClient => "authorization-unknown-client",
+            Unproven::NoRedirectUri | Unproven::UnregisteredRedirectUri => "authorization-redirect-uri",
+        };
+        Self::refused(StatusCode::BAD_REQUEST, code).because(format!("{unproven:?}"))
+    }
+}
+
+/// `GET /authorize`
+///
+/// # Errors
+/// An error page, where the answer can't be trusted to go anywhere.
+pub async fn get(
+    State(app): State<App>,
+    incident: Incident,
+    view: View,
+    cookies: Cookies,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AppError> {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let (party, target) = prove(&app, &parameters).await?;
+    let asking = Asking::new(&app, &view, who::in_browser(&app, &incident, &cookies).await?);
+    match asking.read(&parameters, target.clone(), &party).await? {
+        Ok(request) => asking.answer(request, None, &party).await,
+        Err(error) => Ok(send(&view, &asking.issuer, &target, Answer::Refusal(error))),
+    }
+}
+
+/// `POST /authorize`. A form posted from the relying party's page comes without our cookies (`SameSite=Lax`), so
+/// the request is kept and taken up again by a GET.
+///
+/// # Errors
+/// As for GET.
+pub async fn post(
+    State(app): State<App>,
+    view: View,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Result<Response, AppError> {
+    // Read as one: what stands in both is given twice.
+    let all = [query.unwrap_or_default().as_bytes(), b"&", &body].concat();
+    let parameters = Parameters::parse(&all);
+    let (party, target) = prove(&app, &parameters).await?;
+    let asking = Asking::new(&app, &view, None);
+    match asking.read(&parameters, target.clone(), &party).await? {
+        Ok(request) => Ok(redirect(&asking.keep(&request).await?)),
+        Err(error) => Ok(send(&view, &asking.issuer, &target, Answer::Refusal(error))),
+    }
+}
+
+/// `GET /authorize/continue?request=…`: the browser comes back from signing in.
+///
+/// # Errors
+/// When the request is gone, or no longer good.
+pub async fn resume(
+    State(app): State<App>,
+    incident: Incident,
+    view: View,
+    cookies: Cookies,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AppError> {
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let gone = || AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired");
+    let id: Uuid = parameters.get("request").and_then(|id| id.parse().ok()).ok_or_else(gone)?;
+    let kept: Option<(Json<AuthorizationRequest>, DateTime<Utc>)> = sqlx::query_as(
+        "SELECT request, created_at FROM service.authorization_request WHERE id = $1 AND expires_at > $2",
+    )
+    .bind(id)
+    .bind(app.clock.now())
+    .fetch_optional(&app.db)
+    .await?;
+    let (Json(request), asked_at) = kept.ok_or_else(gone)?;
+    let party = registered(&app, request.target.client).await?;
+    if !super::redirect_uri::is_registered(&party, &request.target.redirect_uri) {
+        return Err(Unproven::UnregisteredRedirectUri.into());
+    }
+    let asking = Asking::new(&app, &view, who::in_browser(&app, &incident, &cookies).await?);
+    asking.answer(request, Some((id, asked_at)), &party).await
+}
+
+/// The client as registered, and where the answer may go.
+async fn prove(app: &App, parameters: &Parameters) -> Result<(Registration, Target), AppError> {
+    let id = client_id(parameters)?;
+    let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
+    let target = Target::prove(parameters, &party)?;
+    Ok((party.registration.ok_or(Unproven::UnknownClient)?, target))
+}
+
+async fn registered(app: &App, id: RelyingPartyId) -> Result<Registration, AppError> {
+    let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
+    Ok(party.registration.filter(|_| party.enabled).ok_or(Unproven::UnknownClient)?)
+}
+
+impl<'a> Asking<'a> {
+    fn new(app: &'a App, view: &'a View, who: Option<Who>) -> Self {
+        Self { app, view, who, now: app.clock.now(), issuer: app.config.origin() }
+    }
+
+    async fn read(
+        &self,
+        parameters: &Parameters,
+        target: Target,
+        party: &Registration,
+    ) -> Result<Result<AuthorizationRequest, ProtocolError>, AppError> {
+        let client = target.client;
+        let mut request = match AuthorizationRequest::read(parameters, target, party) {
+            Ok(request) => request,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(hint) = parameters.get("id_token_hint") {
+            let keys = self.app.keys.get(self.now).await?;
+            match IdToken::from_hint(hint, &keys, &self.issuer) {
+                Ok(hint) if hint.aud == client.to_string() => request.subject = Some(hint.sub),
+                _ => return Ok(Err(refuse(ErrorCode::InvalidRequest, "id_token_hint is not an ID token of this client"))),
+            }
+        }
+        Ok(Ok(request))
+    }
+
+    /// Answers a valid request: by a code, by a refusal, or by asking the person to sign in first. `kept` is the
+    /// request's row, if the browser has been sent to sign in before.
+    async fn answer(
+        self,
+        request: AuthorizationRequest,
+        kept: Option<(Uuid, DateTime<Utc>)>,
+        party: &Registration,
+    ) -> Result<Response, AppError> {
+        let asked_at = kept.map(|(_, at)| at);
+        let Some(who) = self.who.as_ref().filter(|who| fresh_enough(&request, who, asked_at, self.now)) else {
+            return self.sign_in(&request, kept.map(|(id, _)| id)).await;
+        };
+        let Some(holder) = who.account.holder else { return Err(AppError::forbidden()) };
+        let subject = Pairwise::new(&self.app.ledger, &party.sector_identifier).holder(who.id, holder);
+        if request.subject.as_ref().is_some_and(|expected| *expected != subject) {
+            // Someone else than the client expects; asked again, they signed in again.
+            let anew = asked_at.is_some_and(|at| who.authenticated_at >= at);
+            if request.prompt == Prompt::None || anew {
+                let error = refuse(ErrorCode::LoginRequired, "another person is signed in");
+                return Ok(send(self.view, &self.issuer, &request.target, Answer::Refusal(error)));
+            }
+            return self.sign_in(&request, kept.map(|(id, _)| id)).await;
+        }
+        match Entitlement::of(&self.app.ledger, &who.account, party).await {
+            Ok(_) => self.give_code(&request, who.id, who.sid, kept.map(|(id, _)| id)).await,
+            Err(NotEntitled::Read(error)) => Err(error.into()),
+            Err(NotEntitled::NobodyServed | NotEntitled::AccountNotInUse) => Ok(self.deny(&request, party)),
+        }
+    }
+
+    async fn give_code(
+        &self,
+        request: &AuthorizationRequest,
+        account: AccountId,
+        sid: Uuid,
+        kept: Option<Uuid>,
+    ) -> Result<Response, AppError> {
+        if let Some(id) = kept {
+            // One request, one code: of two tabs that come back, the second starts anew at the client.
+            let forgotten = sqlx::query("DELETE FROM service.authorization_request WHERE id = $1")
+                .bind(id)
+                .execute(&self.app.db)
+                .await?;
+            if forgotten.rows_affected() == 0 {
+                return Err(AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired"));
+            }
+        }
+        let lifetimes = codes::Lifetimes::of(&self.app.config.oidc);
+        let code = codes::issue(&self.app.db, request, (account, sid), random()?, self.now, lifetimes).await?;
+        Ok(send(self.view, &self.issuer, &request.target, Answer::Code(code)))
+    }
+
+    /// Sends the browser to sign in and back, unless the client wants no page shown.
+    async fn sign_in(&self, request: &AuthorizationRequest, kept: Option<Uuid>) -> Result<Response, AppError> {
+        if request.prompt == Prompt::None {
+            let error = refuse(ErrorCode::LoginRequired, "nobody is signed in, or not recently enough");
+            return Ok(send(self.view, &self.issuer, &request.target, Answer::Refusal(error)));
+        }
+        let back = match kept {
+            Some(id) => continue_at(id),
+            None => self.keep(request).await?,
+        };
+        Ok(redirect(&crate::session::sign_in_path(&back)))
+    }
+
+    /// Keeps the request for the browser to come back to; returns the path to come back by.
+    async fn keep(&self, request: &AuthorizationRequest) -> Result<String, AppError> {
+        let id = Uuid::from_slice(&random::<16>()?)?;
+        sqlx::query(
+            "INSERT INTO service.authorization_request (id, request, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(id)
+        .bind(Json(request))
+        .bind(self.now)
+        .bind(self.now + PATIENCE)
+        .execute(&self.app.db)
+        .await?;
+        Ok(continue_at(id))
+    }
+
+    fn deny(&self, request: &AuthorizationRequest, party: &Registration) -> Response {
+        let error = refuse(ErrorCode::AccessDenied, "no pupil of this account is enrolled where this client serves");
+        if request.prompt == Prompt::None {
+            return send(self.view, &self.issuer, &request.target, Answer::Refusal(error));
+        }
+        let back = refusal_link(&self.issuer, &request.target, error);
+        let page = DeniedPage { view: self.view.clone(), service: party.name.clone(), back };
+        (StatusCode::FORBIDDEN, Page(page)).into_response()
+    }
+}
+
+fn continue_at(id: Uuid) -> String {
+    format!("{}?request={id}", path::CONTINUE)
+}
+
+/// Whether the session answers what the client wants of the sign-in. One that began after the client asked always
+/// does.
+fn fresh_enough(
+    request: &AuthorizationRequest,
+    who: &Who,
+    asked_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> bool {
+    if asked_at.is_some_and(|at| who.authenticated_at >= at) {
+        return true;
+    }
+    let recent = request.max_age.is_none_or(|seconds| now - who.authenticated_at <= TimeDelta::seconds(seconds));
+    request.prompt != Prompt::Login && recent
+}
+
+/// Signed in, but this service is for families of other schools.
+#[derive(Template, Debug)]
+#[template(path = "oidc/denied.html")]
+pub struct DeniedPage {
+    view: View,
+    service: String,
+    back: String,
+}
+
+impl Sample for DeniedPage {
+    fn samples(view: &View) -> Vec<Self> {
+        let back = "https://notes.example.org/cb?error=access_denied&state=x".to_owned();
+        vec![Self { view: view.clone(), service: "Notes du collège <Exemple>".to_owned(), back }]
+    }
+}

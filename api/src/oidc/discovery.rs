@@ -1,0 +1,90 @@
+//! What relying parties read first: the provider's metadata and its public keys.
+
+use super::{scopes, tokens};
+use crate::app::App;
+use crate::incident::AppError;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// Paths of the endpoints, for the router and the metadata.
+pub mod path {
+    /// Metadata.
+    pub const DISCOVERY: &str = "/.well-known/openid-configuration";
+    /// Public keys.
+    pub const JWKS: &str = "/jwks";
+    /// Authorization endpoint.
+    pub const AUTHORIZE: &str = "/authorize";
+    /// Where the browser comes back after signing in.
+    pub const CONTINUE: &str = "/authorize/continue";
+    /// Token endpoint.
+    pub const TOKEN: &str = "/token";
+    /// Userinfo endpoint.
+    pub const USERINFO: &str = "/userinfo";
+    /// RP-initiated logout.
+    pub const END_SESSION: &str = "/end-session";
+    /// Where its confirmation is sent.
+    pub const END_SESSION_CONFIRM: &str = "/end-session/confirm";
+}
+
+/// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §4; RFC 8414).
+pub async fn metadata(State(app): State<App>) -> Response {
+    public(metadata_of(&app.config.origin()), 3600)
+}
+
+/// Built from the configured origin only, never from the request.
+pub(super) fn metadata_of(issuer: &str) -> Value {
+    let at = |path: &str| format!("{issuer}{path}");
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": at(path::AUTHORIZE),
+        "token_endpoint": at(path::TOKEN),
+        "userinfo_endpoint": at(path::USERINFO),
+        "jwks_uri": at(path::JWKS),
+        "end_session_endpoint": at(path::END_SESSION),
+        "scopes_supported": scopes::ALL,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": ["authorization_code"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": ["none", "login"],
+        "acr_values_supported": tokens::acr::ALL,
+        "claim_types_supported": ["normal"],
+        "claims_supported": [
+            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
+            "name", "given_name", "family_name", "birthdate", "children", "children_establishments", "establishments",
+            "givenName", "sn", "FrEduCtPersonAffiliation", "FrEduCtEleveUAI", "FrEduCtDateNaissance"
+        ],
+        "ui_locales_supported": ["fr", "en"],
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "authorization_response_iss_parameter_supported": true
+    })
+}
+
+/// `GET /jwks` (RFC 7517).
+///
+/// # Errors
+/// When the keys can't be read.
+pub async fn jwks(State(app): State<App>) -> Result<Response, AppError> {
+    let keys = app.keys.get(app.clock.now()).await?;
+    // A third of the time that a key is published before it signs.
+    Ok(public(json!({ "keys": keys.published() }), super::keys::PUBLISH_AHEAD.num_seconds() / 3))
+}
+
+/// Readable by anyone, scripts of other sites too, and by caches for so many seconds.
+fn public(document: Value, seconds: i64) -> Response {
+    let mut response = Json(document).into_response();
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        headers.insert(header::CACHE_CONTROL, value);
+    }
+    headers.insert(HeaderName::from_static("access-control-allow-origin"), HeaderValue::from_static("*"));
+    response
+}

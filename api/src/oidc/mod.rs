@@ -1,0 +1,79 @@
+//! The OpenID provider: authorization code with PKCE, ES256 tokens, claims as they are at the moment.
+//!
+//! ```text
+//!  GET /authorize ──▶ request::Target::prove ──▶ AuthorizationRequest::read ──▶ who::in_browser
+//!                      │ page                     │ error to the client           │ nobody: /sign-in and back
+//!                                                                                 ▼
+//!                                     codes::issue ◀── entitlement::Entitlement::of (aggregates, not views)
+//!  POST /token ──▶ client::authenticate ──▶ codes::redeem ──▶ who::by_sid ──▶ Entitlement ──▶ tokens
+//!  GET /userinfo ──▶ tokens::AccessToken::open ──▶ who::by_sid ──▶ Entitlement ──▶ claims::Claims (projections)
+//! ```
+//!
+//! What a relying party may see is in [`scopes`]; how a person was identified, and that it is no eIDAS level, in
+//! [`tokens::acr`].
+
+mod authorize;
+mod claims;
+pub mod client;
+mod codes;
+mod discovery;
+mod end_session;
+mod entitlement;
+mod error;
+pub mod keys;
+mod parameters;
+mod pkce;
+mod redirect_uri;
+pub mod registry;
+mod request;
+mod response;
+pub mod scopes;
+mod subject;
+mod token;
+mod tokens;
+mod userinfo;
+mod who;
+
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod samples;
+
+pub use authorize::DeniedPage;
+pub use codes::delete_expired;
+pub use discovery::path;
+pub use end_session::{ConfirmPage, SignedOutPage};
+pub use keys::Keys;
+pub use response::FormPostPage;
+
+use crate::app::App;
+use aws_lc_rs::error::Unspecified;
+use axum::Router;
+use axum::routing::{get, post};
+
+/// The provider's routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route(path::DISCOVERY, get(discovery::metadata))
+        .route(path::JWKS, get(discovery::jwks))
+        .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
+        .route(path::CONTINUE, get(authorize::resume))
+        .route(path::TOKEN, post(token::post))
+        .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
+        .route(path::END_SESSION, get(end_session::get).post(end_session::post))
+        .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
+}
+
+/// Whether forms of other sites may be posted here: the endpoints that the protocol opens to them. None does
+/// anything for who is signed in: `authorize` and `end_session` read no cookie on POST, and the others want a
+/// secret of their own.
+pub fn takes_foreign_forms(path: &str) -> bool {
+    [path::AUTHORIZE, path::TOKEN, path::USERINFO, path::END_SESSION].contains(&path)
+}
+
+/// Fresh random bytes.
+fn random<const N: usize>() -> Result<[u8; N], Unspecified> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,168 @@
+//! Registering relying parties and changing them: events of their aggregate, secrets in the vault.
+
+use super::client::{VAULT_KIND, hash};
+use super::random;
+use aws_lc_rs::error::Unspecified;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::context::Context;
+use domain::ids::{RelyingPartyId, SecretId};
+use domain::relying_party::{ClientAuthentication, Registration, RelyingParty, RelyingPartyCommand, RelyingPartyError};
+use ledger::{AppendError, Appended, Ledger, Loaded, ReadError, Unit, VaultChange};
+use std::fmt;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// A client secret, to be shown once.
+pub struct ClientSecret(Zeroizing<String>);
+
+impl ClientSecret {
+    /// 256 random bits as base64url.
+    fn draw() -> Result<Self, Unspecified> {
+        Ok(Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(random::<32>()?))))
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(…)")
+    }
+}
+
+/// A newly registered relying party.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its `client_id`.
+    pub id: RelyingPartyId,
+    /// Its secret, unless it is a public client.
+    pub secret: Option<ClientSecret>,
+    /// Where its event landed.
+    pub appended: Appended,
+}
+
+/// A registration was not made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The aggregate refused.
+    #[error(transparent)]
+    Refused(#[from] RelyingPartyError),
+    /// A scope that nothing is released for.
+    #[error("`{0}` is no scope; there are {scopes}", scopes = super::scopes::ALL.join(", "))]
+    UnknownScope(String),
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The ledger could not be written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// No randomness.
+    #[error("the operating system gives no randomness")]
+    Random(#[from] Unspecified),
+}
+
+/// Registers a relying party under a new `client_id`, with a secret if it is confidential.
+///
+/// # Errors
+/// [`RegistryError`].
+pub async fn register(
+    ledger: &Ledger,
+    registration: Registration,
+    context: Context,
+) -> Result<Registered, RegistryError> {
+    check_scopes(&registration)?;
+    // Random, not by time: a client_id tells nothing.
+    let id = RelyingPartyId(Uuid::new_v4());
+    let secret = match registration.authentication {
+        ClientAuthentication::None => None,
+        ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost => Some(ClientSecret::draw()?),
+    };
+    let row = secret.as_ref().map(|_| SecretId(Uuid::new_v4()));
+    let command = RelyingPartyCommand::Register { id, registration, secret: row };
+    let events = RelyingParty::default().decide(command)?;
+    let mut unit = Unit::new(context).stream::<RelyingParty>(&id.to_string(), 0, events);
+    if let (Some(row), Some(secret)) = (row, &secret) {
+        unit = unit.vault(put(row, secret));
+    }
+    let appended = ledger.append(unit).await?;
+    Ok(Registered { id, secret, appended })
+}
+
+/// What `id` is registered with now.
+///
+/// # Errors
+/// When nobody registered it, or the ledger can't be read.
+pub async fn load(ledger: &Ledger, id: RelyingPartyId) -> Result<Loaded<RelyingParty>, RegistryError> {
+    let loaded = ledger.load::<RelyingParty>(&id.to_string()).await?;
+    match loaded.aggregate.id {
+        Some(_) => Ok(loaded),
+        None => Err(RelyingPartyError::NotRegistered.into()),
+    }
+}
+
+/// Changes the registration to what `change` makes of it.
+///
+/// # Errors
+/// [`RegistryError`]; [`AppendError::Conflict`] when someone else changed it at the same time.
+pub async fn change(
+    ledger: &Ledger,
+    id: RelyingPartyId,
+    context: Context,
+    change: impl FnOnce(&mut Registration),
+) -> Result<Appended, RegistryError> {
+    let loaded = load(ledger, id).await?;
+    let mut registration = loaded.aggregate.registration.clone().ok_or(RelyingPartyError::NotRegistered)?;
+    change(&mut registration);
+    check_scopes(&registration)?;
+    let events = loaded.aggregate.decide(RelyingPartyCommand::Change { registration })?;
+    Ok(ledger.append(Unit::new(context).stream::<RelyingParty>(&loaded.id, loaded.version, events)).await?)
+}
+
+/// Gives it another secret; the former one stops working in the same moment.
+///
+/// # Errors
+/// [`RegistryError`].
+pub async fn replace_secret(
+    ledger: &Ledger,
+    id: RelyingPartyId,
+    context: Context,
+) -> Result<(ClientSecret, Appended), RegistryError> {
+    let loaded = load(ledger, id).await?;
+    let (row, secret) = (SecretId(Uuid::new_v4()), ClientSecret::draw()?);
+    let events = loaded.aggregate.decide(RelyingPartyCommand::ReplaceSecret { secret: row })?;
+    let unit = Unit::new(context).stream::<RelyingParty>(&loaded.id, loaded.version, events).vault(put(row, &secret));
+    let unit = match loaded.aggregate.secret {
+        Some(former) => unit.vault(VaultChange::Delete(former)),
+        None => unit,
+    };
+    Ok((secret, ledger.append(unit).await?))
+}
+
+/// Stops serving it, or serves it again. Its tokens die with it.
+///
+/// # Errors
+/// [`RegistryError`].
+pub async fn set_enabled(
+    ledger: &Ledger,
+    id: RelyingPartyId,
+    context: Context,
+    enabled: bool,
+) -> Result<Appended, RegistryError> {
+    let loaded = load(ledger, id).await?;
+    let command = if enabled { RelyingPartyCommand::Enable } else { RelyingPartyCommand::Disable };
+    let events = loaded.aggregate.decide(command)?;
+    Ok(ledger.append(Unit::new(context).stream::<RelyingParty>(&loaded.id, loaded.version, events)).await?)
+}
+
+fn put(id: SecretId, secret: &ClientSecret) -> VaultChange {
+    VaultChange::Put { id, kind: VAULT_KIND, secret: hash(secret.expose()), expires_at: None }
+}
+
+fn check_scopes(registration: &Registration) -> Result<(), RegistryError> {
+    let unknown = registration.scopes.iter().find(|scope| !super::scopes::ALL.contains(&scope.as_str()));
+    unknown.map_or(Ok(()), |scope| Err(RegistryError::UnknownScope(scope.clone())))
+}

@@ -1,0 +1,41 @@
+//! The scopes a relying party may be registered for, and what each releases.
+//!
+//! | Scope | Releases |
+//! |---|---|
+//! | `openid` | `sub`: pairwise, the same for all relying parties of one sector |
+//! | `profile` | `given_name`, `family_name`, `name`, and their field names `givenName`, `sn` |
+//! | `affiliation` | `FrEduCtPersonAffiliation`: of `eleve1d`, `eleve2d`, `resp1d`, `resp2d`, those that hold |
+//! | `establishment` | for a pupil: `FrEduCtEleveUAI`, `FrEduCtEleveNiveau`, and `establishments` with name and class |
+//! | `children` | for a guardian: `children`, each with pairwise `sub`, names, establishments and relationship |
+//! | `birthdate` | `birthdate` of a pupil (`FrEduCtDateNaissance`), and of each child where `children` is released |
+//!
+//! Everything is limited to the establishments that the relying party serves by its registration.
+
+use std::collections::BTreeSet;
+
+/// OpenID Connect itself.
+pub const OPENID: &str = "openid";
+/// Names of the holder.
+pub const PROFILE: &str = "profile";
+/// Pupil or guardian, first or second degree.
+pub const AFFILIATION: &str = "affiliation";
+/// Where a pupil is enrolled.
+pub const ESTABLISHMENT: &str = "establishment";
+/// A guardian's children.
+pub const CHILDREN: &str = "children";
+/// Birth dates of pupils.
+pub const BIRTHDATE: &str = "birthdate";
+
+/// All of them.
+pub const ALL: [&str; 6] = [OPENID, PROFILE, AFFILIATION, ESTABLISHMENT, CHILDREN, BIRTHDATE];
+
+/// The scopes of a space-separated list that the client is registered for; the others are left out, and the token
+/// response says which remain (RFC 6749 §3.3).
+pub fn granted(asked: &str, registered: &BTreeSet<String>) -> BTreeSet<String> {
+    asked.split(' ').filter(|scope| ALL.contains(scope) && registered.contains(*scope)).map(str::to_owned).collect()
+}
+
+/// As the protocol writes them.
+pub fn join(scopes: &BTreeSet<String>) -> String {
+    scopes.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,181 @@
+//! ID tokens and access tokens: what they say, how they are signed, and how ours are recognised again.
+//!
+//! The ID token names nobody: no name, no birth date. It travels in URLs as `id_token_hint`. Names are for
+//! userinfo.
+
+use super::keys::{KeySet, SigningKey};
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use domain::ids::RelyingPartyId;
+use jsonwebtoken::{Algorithm, Header, Validation};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// `typ` of an ID token.
+const ID_TOKEN: &str = "JWT";
+/// `typ` of an access token (RFC 9068 §2.1).
+const ACCESS_TOKEN: &str = "at+jwt";
+
+/// How the person was identified and has just proved to be so. None of these is an eIDAS level: a mobile on the
+/// school's file and a child's birth date prove no identity that a State vouches for.
+pub mod acr {
+    /// A guardian: known to the school, identified once by a code sent to the mobile on its file and by the
+    /// children's birth dates; present now by a password.
+    pub const GUARDIAN_BY_SCHOOL_RECORD: &str = "urn:matricule:acr:guardian-by-school-record";
+    /// A pupil: identified by the school that handed out the first password; present now by a password.
+    pub const PUPIL_BY_SCHOOL: &str = "urn:matricule:acr:pupil-by-school";
+
+    /// All of them.
+    pub const ALL: [&str; 2] = [GUARDIAN_BY_SCHOOL_RECORD, PUPIL_BY_SCHOOL];
+}
+
+/// What both tokens say of the sign-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignIn {
+    /// When the person signed in, seconds since 1970.
+    pub auth_time: i64,
+    /// See [`acr`].
+    pub acr: String,
+    /// Methods (RFC 8176): `pwd`.
+    pub amr: Vec<String>,
+    /// The session, by its public name.
+    pub sid: Uuid,
+}
+
+/// An ID token (OpenID Connect Core §2).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IdToken {
+    /// Issuer.
+    pub iss: String,
+    /// Pairwise subject.
+    pub sub: String,
+    /// The client.
+    pub aud: String,
+    /// Expiry, seconds since 1970.
+    pub exp: i64,
+    /// Issue, seconds since 1970.
+    pub iat: i64,
+    /// From the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// Binds the access token issued along (§3.1.3.6).
+    pub at_hash: String,
+    /// The sign-in.
+    #[serde(flatten)]
+    pub sign_in: SignIn,
+    /// Affiliation and establishments, as scopes allow.
+    #[serde(flatten)]
+    pub claims: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An access token (RFC 9068 §2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessToken {
+    /// Issuer.
+    pub iss: String,
+    /// Pairwise subject.
+    pub sub: String,
+    /// Who may accept it: the issuer's own userinfo endpoint.
+    pub aud: String,
+    /// Expiry, seconds since 1970.
+    pub exp: i64,
+    /// Issue, seconds since 1970.
+    pub iat: i64,
+    /// Its own name, by which it is revoked.
+    pub jti: Uuid,
+    /// The client it was issued to.
+    pub client_id: RelyingPartyId,
+    /// What it opens.
+    pub scope: String,
+    /// The sign-in.
+    #[serde(flatten)]
+    pub sign_in: SignIn,
+}
+
+/// A token is not ours, not of this type, or no longer good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token is malformed, not issued here for this use, or expired")]
+pub struct BadToken;
+
+/// A token could not be signed.
+#[derive(Debug, thiserror::Error)]
+#[error("signing a token failed: {0}")]
+pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
+
+impl IdToken {
+    /// The signed token.
+    ///
+    /// # Errors
+    /// [`SigningFailed`].
+    pub fn sign(&self, key: &SigningKey) -> Result<String, SigningFailed> {
+        sign(ID_TOKEN, self, key)
+    }
+
+    /// An ID token that comes back as a hint: ours, whoever it was for, however old (RP-Initiated Logout §2).
+    ///
+    /// # Errors
+    /// [`BadToken`].
+    pub fn from_hint(token: &str, keys: &KeySet, issuer: &str) -> Result<Self, BadToken> {
+        let token: Self = open(ID_TOKEN, token, keys)?;
+        if token.iss == issuer { Ok(token) } else { Err(BadToken) }
+    }
+}
+
+impl AccessToken {
+    /// The signed token.
+    ///
+    /// # Errors
+    /// [`SigningFailed`].
+    pub fn sign(&self, key: &SigningKey) -> Result<String, SigningFailed> {
+        sign(ACCESS_TOKEN, self, key)
+    }
+
+    /// An access token that is ours, for this audience, and not expired.
+    ///
+    /// # Errors
+    /// [`BadToken`].
+    pub fn open(
+        token: &str,
+        keys: &KeySet,
+        issuer: &str,
+        audience: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Self, BadToken> {
+        let token: Self = open(ACCESS_TOKEN, token, keys)?;
+        let good = token.iss == issuer && token.aud == audience && now.timestamp() < token.exp;
+        if good { Ok(token) } else { Err(BadToken) }
+    }
+}
+
+/// Left half of the access token's SHA-256 (OpenID Connect Core §3.1.3.6, for ES256).
+pub fn at_hash(access_token: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
+    URL_SAFE_NO_PAD.encode(&hash.as_ref()[..digest::SHA256_OUTPUT_LEN / 2])
+}
+
+fn sign<T: Serialize>(typ: &str, claims: &T, key: &SigningKey) -> Result<String, SigningFailed> {
+    let mut header = Header::new(Algorithm::ES256);
+    header.typ = Some(typ.to_owned());
+    header.kid = Some(key.kid().to_owned());
+    Ok(jsonwebtoken::encode(&header, claims, key.encoding())?)
+}
+
+/// Signature and type; times, issuer and audience are the caller's. The key is chosen by `kid` among our own only:
+/// `jku`, `jwk`, `x5u` and `x5c` are never looked at.
+fn open<T: DeserializeOwned>(typ: &str, token: &str, keys: &KeySet) -> Result<T, BadToken> {
+    let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken)?;
+    // RFC 7515 §4.1.11: a critical extension that isn't understood makes the token invalid; none is understood.
+    if header.alg != Algorithm::ES256 || header.typ.as_deref() != Some(typ) || header.crit.is_some() {
+        return Err(BadToken);
+    }
+    let key = keys.verifying(header.kid.as_deref().ok_or(BadToken)?).ok_or(BadToken)?;
+    let mut validation = Validation::new(Algorithm::ES256);
+    // Checked by the callers, against the clock that is passed in.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    jsonwebtoken::decode(token, key, &validation).map(|data| data.claims).map_err(|_| BadToken)
+}

@@ -1,0 +1,104 @@
+//! Whose session it is, by its two names: the cookie's and the public `sid` of tokens.
+
+use super::tokens::{SignIn, acr};
+use crate::app::App;
+use crate::incident::{AppError, Incident};
+use crate::session::Method;
+use crate::session::cookies::Cookies;
+use chrono::{DateTime, Utc};
+use domain::account::{Account, Holder, Password, Status};
+use domain::ids::{AccountId, SecretId};
+use uuid::Uuid;
+
+/// A live session and its account, as the ledger has it now.
+pub struct Who {
+    /// The session's public name.
+    pub sid: Uuid,
+    /// When the holder signed in.
+    pub authenticated_at: DateTime<Utc>,
+    /// How.
+    pub method: Method,
+    /// The account's id.
+    pub id: AccountId,
+    /// The account.
+    pub account: Account,
+}
+
+/// Session columns by whichever name.
+type Row = (Uuid, Uuid, Uuid, DateTime<Utc>, String);
+
+/// The session of the browser that asks, if one is alive.
+///
+/// # Errors
+/// When the database fails.
+pub async fn in_browser(app: &App, incident: &Incident, cookies: &Cookies) -> Result<Option<Who>, AppError> {
+    // The middleware has found the session alive, or there is no user.
+    let (Some(token), Some(_)) = (&cookies.session, incident.user()) else { return Ok(None) };
+    let hash = token.hash(&app.ledger, "session");
+    let row = sqlx::query_as(&select("cookie_hash"))
+        .bind(hash.as_slice())
+        .bind(app.clock.now())
+        .bind(app.clock.now() - app.config.sessions.idle.delta())
+        .fetch_optional(&app.db)
+        .await?;
+    live(app, row).await
+}
+
+/// The session that a token names, if it is still alive and this account's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_sid(app: &App, sid: Uuid, account: Option<AccountId>) -> Result<Option<Who>, AppError> {
+    let row = sqlx::query_as(&select("sid"))
+        .bind(sid)
+        .bind(app.clock.now())
+        .bind(app.clock.now() - app.config.sessions.idle.delta())
+        .fetch_optional(&app.db)
+        .await?;
+    Ok(live(app, row).await?.filter(|who| account.is_none_or(|account| account == who.id)))
+}
+
+fn select(name: &str) -> String {
+    format!(
+        "SELECT sid, account, credential, authenticated_at, method FROM service.session
+         WHERE {name} = $1 AND expires_at > $2 AND seen_at > $3"
+    )
+}
+
+/// A session lives with its account and the very password it was opened with: a reset or a disabling ends it in the
+/// transaction that records so.
+async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
+    let Some((sid, account, credential, authenticated_at, method)) = row else { return Ok(None) };
+    let id = AccountId(account);
+    let account = app.ledger.load::<Account>(&id.to_string()).await?.aggregate;
+    let same_password = account.password == Some(Password::Personal(SecretId(credential)));
+    if account.status != Status::Activated || !same_password {
+        return Ok(None);
+    }
+    Ok(Some(Who { sid, authenticated_at, method: Method::read(&method), id, account }))
+}
+
+/// Ends a session by its public name; its tokens die with it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end(app: &App, sid: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM service.session WHERE sid = $1").bind(sid).execute(&app.db).await?;
+    Ok(())
+}
+
+impl Who {
+    /// What tokens say of it.
+    pub fn sign_in(&self, holder: Holder) -> SignIn {
+        let acr = match holder {
+            Holder::Guardian(_) => acr::GUARDIAN_BY_SCHOOL_RECORD,
+            Holder::Pupil(_) => acr::PUPIL_BY_SCHOOL,
+        };
+        SignIn {
+            auth_time: self.authenticated_at.timestamp(),
+            acr: acr.to_owned(),
+            amr: self.method.amr().iter().map(|&method| method.to_owned()).collect(),
+            sid: self.sid,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What is done from time to time: expired rows go, in bounded batches, and signing keys take turns.
+
+use crate::app::App;
+use crate::{oidc, session};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Between two rounds. Nothing depends on it: what has expired is not accepted even while its row is still there.
+const EVERY: Duration = Duration::from_secs(60);
+/// Batches of one kind in one round at most.
+const BATCHES: u32 = 100;
+
+/// Starts the rounds. Several instances may tidy at once.
+pub fn start(app: App) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            if let Err(error) = round(&app).await {
+                tracing::error!(%error, "tidying failed");
+            }
+        }
+    })
+}
+
+/// One round.
+///
+/// # Errors
+/// When the database or a key fails; the next round tries again.
+pub async fn round(app: &App) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    if let Some(kid) = app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
+        tracing::info!(kid, "the next signing key signs from now on");
+    }
+    for _ in 0..BATCHES {
+        let more = oidc::delete_expired(&app.db, now).await?;
+        let swept = session::sweep(&app.db, now).await?;
+        let purged = app.ledger.vault_purge(now, 1000).await?;
+        if !more && swept == 0 && purged == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
