@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod delivery;
 pub mod headers;
+pub mod import;
 pub mod incident;
 mod listen;
 pub mod oidc;

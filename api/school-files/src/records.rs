@@ -113,6 +113,9 @@ pub struct PupilRecord {
     pub leaving_reason: Option<String>,
     /// Links to guardians whose records were read.
     pub guardians: Vec<LinkRecord>,
+    /// Guardians whose link or record stands in the export but could not be read: nothing tells that the
+    /// responsibility ended.
+    pub unread_guardians: Vec<GuardianKey>,
     /// Mandatory fields the record lacks; empty when it is complete.
     pub missing: Vec<MandatoryField>,
 }

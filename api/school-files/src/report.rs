@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use domain::identifiers::Ine;
+
 /// A record that was refused alone; the rest of the file goes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -14,11 +16,14 @@ pub struct Rejection {
     pub record: String,
     /// Why it was refused.
     pub reason: RejectionReason,
+    /// The national number, where a pupil's record was refused for something else: the export names the pupil
+    /// all the same. Not for printing.
+    pub ine: Option<Ine>,
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, record, reason } = self;
+        let Self { file, line, record, reason, ine: _ } = self;
         write!(f, "{}, line {line}, {record}: {reason}", file.display())
     }
 }

@@ -2,10 +2,12 @@
 
 mod beside;
 mod config;
+mod import;
 mod incident;
 mod outbox;
 mod keys;
 mod relying_party;
+mod sample;
 mod serve;
 mod telemetry;
 
@@ -52,6 +54,10 @@ impl Global {
 enum Command {
     /// Run the service
     Serve(serve::Serve),
+    /// Import school data from exported files
+    Import(import::Import),
+    /// Write exports of fictional schools
+    Sample(sample::Sample),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -72,6 +78,8 @@ pub fn run(program: Matricule) -> ExitCode {
     let Matricule { global, command } = program;
     let result = match command {
         Command::Serve(command) => command.run(&global),
+        Command::Import(command) => block_on(command.run(&global)),
+        Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),

@@ -15,7 +15,7 @@ mod uai;
 pub use academie::{Academie, DepartmentTable, UnknownAcademie};
 pub use ine::{Ine, IneKind, IneShapeError};
 pub use keys::{GuardianKey, KeyShapeError, PupilKey};
-pub use names::{fold_name, match_key};
+pub use names::{fold_name, match_key, match_value};
 pub use phone::{E164, E164ShapeError};
 pub use relationship::{GuardianLevel, Relationship, Sex, UnknownLevel};
 pub use uai::{Degree, Uai, UaiShapeError};

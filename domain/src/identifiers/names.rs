@@ -3,6 +3,8 @@
 //! A table of our own rather than a transliteration library: the domain stays without further
 //! dependencies, and what counts as the same name is a rule to read in one place.
 
+use super::E164;
+
 /// Folds a name for comparison: lower case, no accents, ligatures spelt out, and every run of
 /// spaces, hyphens, apostrophes or dots as one space. Particles (`de`, `du`, `le`) are kept.
 ///
@@ -48,6 +50,23 @@ pub fn match_key(name: &str) -> String {
     let mut key = fold_name(name);
     key.retain(|character| character != ' ');
     key
+}
+
+/// The value by which a guardian who gives surname, first name and mobile is found again: kind
+/// `guardian-match` of the ledger's reservations, of which only the keyed hash is stored.
+///
+/// A guardian with a birth name and a name in use is claimed under both. `None` when a name folds to
+/// nothing: an empty name must match nobody.
+///
+/// ```
+/// # use domain::identifiers::match_value;
+/// let mobile = "+33639980001".parse().unwrap();
+/// assert_eq!(match_value("Lefictif-Dô", "Anne Marie", &mobile).unwrap(), "lefictifdo|annemarie|+33639980001");
+/// ```
+#[must_use]
+pub fn match_value(surname: &str, given_name: &str, mobile: &E164) -> Option<String> {
+    let (surname, given_name) = (match_key(surname), match_key(given_name));
+    (!surname.is_empty() && !given_name.is_empty()).then(|| format!("{surname}|{given_name}|{mobile}"))
 }
 
 fn open_word(folded: &mut String, gap: &mut bool) {
@@ -129,6 +148,16 @@ mod tests {
         assert_eq!(fold_name("  de   LA Fontaine "), "de la fontaine");
         assert_eq!(fold_name("-'-"), "");
         assert_eq!(match_key("d'Arc"), "darc");
+    }
+
+    #[test]
+    fn a_guardian_is_found_under_any_spelling_but_never_under_an_empty_name() {
+        let mobile: E164 = "+33639980001".parse().unwrap();
+        let known = match_value("D’Haÿ-Fictif", "Éloïse", &mobile);
+        assert_eq!(known, match_value("DHAY FICTIF", "eloise", &mobile));
+        assert_ne!(known, match_value("DHAY FICTIF", "eloise", &"+33639980002".parse().unwrap()));
+        assert_eq!(match_value("-", "Éloïse", &mobile), None);
+        assert_eq!(match_value("Fictif", "  ", &mobile), None);
     }
 
     #[test]

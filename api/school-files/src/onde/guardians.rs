@@ -112,6 +112,7 @@ impl GuardianReader {
             line,
             record: "guardian".into(),
             reason,
+            ine: None,
         });
         Some(Entry { ordinal, line, outcome, notices })
     }

@@ -82,6 +82,7 @@ pub(super) fn read_row(
         left_on: None,
         leaving_reason: None,
         guardians: Vec::new(),
+        unread_guardians: Vec::new(),
         missing: missing.into_iter().filter(|(_, lacks)| *lacks).map(|(field, _)| field).collect(),
     })
 }
@@ -129,6 +130,7 @@ impl PupilReader {
             line,
             record: "pupil".into(),
             reason,
+            ine: value(self.table.row(), Some(self.columns.ine)).and_then(|text| text.parse().ok()),
         });
         Entry { ordinal, line, outcome, notices }
     }

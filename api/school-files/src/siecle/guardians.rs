@@ -52,6 +52,11 @@ pub(super) fn names(fields: &Fields) -> Result<Names, RejectionReason> {
     Ok(Names { family, usage, given, at_birth_missing })
 }
 
+/// Pupil and person of a link, whatever else is wrong with it.
+pub(super) fn ends_of_link(fields: &Fields) -> Option<(u64, u64)> {
+    Some((id(fields.get("ELEVE_ID"))?, id(fields.get("PERSONNE_ID"))?))
+}
+
 /// A link, in the present form (`NIVEAU_RESPONSABILITE`) or the old one (`RESP_LEGAL`).
 pub(super) fn read_link(fields: &Fields) -> Result<IndexedLink, RejectionReason> {
     let number = |field: &'static str| {
@@ -144,6 +149,7 @@ impl GuardianReader {
             line,
             record: id.map_or_else(|| "PERSONNE".into(), |id| format!("PERSONNE {id}")),
             reason,
+            ine: None,
         });
         Ok(Entry { ordinal, line, outcome, notices })
     }
@@ -202,7 +208,7 @@ impl GuardianReader {
         Ok(reason.map(|reason| Entry {
             ordinal,
             line,
-            outcome: Err(Rejection { file: self.xml.file().to_owned(), line, record, reason }),
+            outcome: Err(Rejection { file: self.xml.file().to_owned(), line, record, reason, ine: None }),
             notices: Vec::new(),
         }))
     }

@@ -51,6 +51,8 @@ pub(crate) struct Index {
     classes: Vec<(u64, u32)>,
     class_names: Vec<String>,
     links: Vec<IndexedLink>,
+    /// Pupil and person of links that were refused, where these at least could be read; sorted.
+    unread_links: Vec<(u64, u64)>,
     /// Persons who are legal guardian of at least one pupil, sorted.
     legal: Vec<u64>,
 }
@@ -159,8 +161,9 @@ impl Index {
                     "RESPONSABLE_ELEVE" => {
                         xml.read_fields(&mut link)?;
                         self.guardian_records += 1;
-                        if let Ok(link) = guardians::read_link(&link) {
-                            self.links.push(link);
+                        match guardians::read_link(&link) {
+                            Ok(link) => self.links.push(link),
+                            Err(_) => self.unread_links.extend(guardians::ends_of_link(&link)),
                         }
                     }
                     "ADRESSES" => xml.skip()?,
@@ -173,6 +176,7 @@ impl Index {
         self.persons.sort_unstable();
         self.links.sort_unstable();
         self.links.dedup();
+        self.unread_links.sort_unstable();
         self.legal = self
             .links
             .iter()
@@ -203,6 +207,13 @@ impl Index {
         let start = self.links.partition_point(|link| link.pupil < pupil);
         let count = self.links[start..].partition_point(|link| link.pupil == pupil);
         &self.links[start..start + count]
+    }
+
+    /// Pupil and person of the refused links of a pupil.
+    pub(crate) fn unread_links_of(&self, pupil: u64) -> &[(u64, u64)] {
+        let start = self.unread_links.partition_point(|(of, _)| *of < pupil);
+        let count = self.unread_links[start..].partition_point(|(of, _)| *of == pupil);
+        &self.unread_links[start..start + count]
     }
 
     pub(crate) fn has_person(&self, person: u64) -> bool {

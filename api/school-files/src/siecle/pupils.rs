@@ -163,6 +163,7 @@ impl PupilReader {
             line,
             record: id.map_or_else(|| "ELEVE".into(), |id| format!("ELEVE {id}")),
             reason,
+            ine: national_number(&self.fields, &mut Vec::new()).ok().flatten(),
         });
         Entry { ordinal, line, outcome, notices }
     }
@@ -210,8 +211,16 @@ impl PupilReader {
             left_on: status.left_on,
             leaving_reason: owned("CODE_MOTIF_SORTIE"),
             guardians: self.links(id, notices),
+            unread_guardians: self.unread(id),
             missing: missing.into_iter().filter(|(_, lacks)| *lacks).map(|(field, _)| field).collect(),
         })
+    }
+
+    fn unread(&self, pupil: u64) -> Vec<GuardianKey> {
+        let nobodys = self.index.links_of(pupil).iter().map(|link| link.person);
+        let nobodys = nobodys.filter(|person| !self.index.has_person(*person));
+        let unread = self.index.unread_links_of(pupil).iter().map(|(_, person)| *person);
+        nobodys.chain(unread).map(|person| GuardianKey::siecle(self.academie, person)).collect()
     }
 
     fn links(&self, pupil: u64, notices: &mut Vec<Notice>) -> Vec<LinkRecord> {

@@ -1,0 +1,300 @@
+//! `matricule import`: school data from exported files, and the queue of links that wait for the school.
+
+use super::{Global, attach, telemetry};
+use crate::config::Config;
+use crate::import::report::{ReportFormat, ReportLine, write_report};
+use crate::import::store::Stage;
+use crate::import::{ImportOptions, Importer, Outcome, Progress, Summary, queue};
+use crate::running::{master_keys, source};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use domain::identifiers::Uai;
+use domain::ids::{GuardianId, PupilId};
+use indicatif::{ProgressBar, ProgressStyle};
+use ledger::Ledger;
+use ledger::postgres::{Database, OpenError, Role, migrate};
+use projections::Runner;
+use sqlx::PgPool;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// Connections: the ledger's two, the views' four, a lock, and some to work with.
+const CONNECTIONS: u32 = 12;
+
+/// Import school data from exported files.
+///
+/// SIECLE: ElevesAvecAdresses and ResponsablesAvecAdresses, zipped or not. ONDE: the CSV files of pupils and of
+/// guardians. Files of several establishments may be given together. The same files again change nothing; after
+/// an interruption, the same command goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Import {
+    #[command(subcommand)]
+    command: Option<ImportCommand>,
+    /// The exported files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Establishment of ONDE files whose names don't hold its UAI
+    #[arg(long)]
+    uai: Option<Uai>,
+    /// Say what would happen and record nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Import an export older than the last one imported
+    #[arg(long)]
+    allow_older: bool,
+    /// Believe an export that lacks a large part of the establishment's pupils
+    #[arg(long)]
+    accept_departures: bool,
+    /// The largest share of an establishment's pupils that may leave by not being in its export
+    #[arg(long, default_value_t = 0.3, value_name = "SHARE", value_parser = share)]
+    departure_share: f64,
+    /// Where the reports on refused records are written
+    #[arg(long, default_value = ".", value_name = "DIRECTORY")]
+    report_dir: PathBuf,
+    /// Form of the reports
+    #[arg(long, value_enum, default_value_t)]
+    report_format: ReportFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum ImportCommand {
+    /// List the ONDE links that wait for a school's answer
+    Queue {
+        /// Of this establishment only
+        #[arg(long)]
+        uai: Option<Uai>,
+    },
+    /// Give a school's answer: which pupil a waiting link means, or `none`
+    Settle {
+        /// The guardian record, as the queue shows it
+        guardian: GuardianId,
+        /// The link's number, as the queue shows it
+        number: u32,
+        /// The pupil, one of the candidates, or `none`
+        #[arg(value_parser = pupil_or_none)]
+        pupil: PupilOrNone,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PupilOrNone(Option<PupilId>);
+
+fn pupil_or_none(text: &str) -> Result<PupilOrNone, String> {
+    if text == "none" {
+        return Ok(PupilOrNone(None));
+    }
+    text.parse().map(|pupil| PupilOrNone(Some(pupil))).map_err(|_| "a pupil's id, or `none`".to_owned())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "a number from 0 to 1".to_owned())
+}
+
+/// What a command beside the service works with.
+struct Beside {
+    database: Database,
+    db: PgPool,
+    ledger: Ledger,
+    runner: Runner,
+}
+
+impl Beside {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let database = match attach(config).await {
+            Err(OpenError::NoDatabase { .. }) => Database::open(source(config)).await?,
+            other => other?,
+        };
+        let owner = database.pool(Role::Owner, 1).await?;
+        migrate(&owner).await.context("the schema can't be brought up to date")?;
+        owner.close().await;
+        let keys = master_keys(&config.master_key, &config.data_dir)?;
+        let db = database.pool(Role::Service, CONNECTIONS).await?;
+        let ledger = Ledger::open(db.clone(), keys).await.context("the ledger can't be opened")?;
+        // Where the service runs it keeps the views, and this runner only waits; else they are kept here.
+        let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
+        Ok(Self { database, db, ledger, runner })
+    }
+
+    fn importer(&self) -> Importer {
+        Importer::new(self.ledger.clone(), self.db.clone(), self.runner.views(), Default::default())
+    }
+
+    async fn close(self) {
+        self.runner.stop().await;
+        self.ledger.close().await;
+        self.db.close().await;
+        self.database.close().await;
+    }
+}
+
+impl Import {
+    pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let config = global.load()?;
+        telemetry::start(&config.log)?;
+        let beside = Beside::open(&config).await?;
+        let done = match &self.command {
+            None => self.import(&beside.importer()).await,
+            Some(ImportCommand::Queue { uai }) => list_queue(&beside, *uai).await,
+            Some(ImportCommand::Settle { guardian, number, pupil }) => {
+                settle(&beside, *guardian, *number, pupil.0).await
+            }
+        };
+        beside.close().await;
+        done
+    }
+
+    async fn import(&self, importer: &Importer) -> anyhow::Result<()> {
+        let options = ImportOptions {
+            uai: self.uai,
+            allow_older: self.allow_older,
+            accept_departures: self.accept_departures,
+            departure_share: self.departure_share,
+            dry_run: self.dry_run,
+        };
+        let mut failed = 0_usize;
+        for export in importer.validate(self.files.clone(), &options).await? {
+            let outcome = match export {
+                Err(refused) => Err(refused.into()),
+                Ok(export) => {
+                    let bar = Bar::new();
+                    let outcome = importer.import(export, &options, &|progress| bar.show(progress)).await;
+                    bar.clear();
+                    outcome
+                }
+            };
+            match outcome {
+                Ok(outcome) => self.tell(&outcome)?,
+                Err(error) => {
+                    failed += 1;
+                    eprintln!("refused: {error}");
+                }
+            }
+        }
+        if failed > 0 {
+            bail!("{failed} of the exports could not be imported; what is printed above says why");
+        }
+        Ok(())
+    }
+
+    fn tell(&self, outcome: &Outcome) -> anyhow::Result<()> {
+        match outcome {
+            Outcome::AlreadyImported { establishment, import } => {
+                println!("{establishment}: these very files are in already (import {import}); nothing to do");
+            }
+            Outcome::Imported(summary) => {
+                println!("{}: imported (import {})", summary.establishment, summary.import);
+                self.tell_summary(summary)?;
+            }
+            Outcome::WouldImport(summary) => {
+                println!("{}: nothing was recorded; an import would come to this", summary.establishment);
+                self.tell_summary(summary)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_summary(&self, summary: &Summary) -> anyhow::Result<()> {
+        let counts = &summary.counts;
+        println!("  pupils     {:>8}, of whom {} new or changed", counts.pupils, counts.changed);
+        println!("  guardians  {:>8}", counts.guardians);
+        if summary.departed > 0 {
+            println!("  left       {:>8}, no longer in the export", summary.departed);
+        }
+        if counts.held > 0 {
+            println!("  waiting    {:>8} links: see `matricule import queue`", counts.held);
+        }
+        if counts.refused > 0 {
+            println!("  refused    {:>8} records", counts.refused);
+        }
+        if !summary.report.is_empty() {
+            let path = self.write(summary, &summary.report)?;
+            println!("  report     {}", path.display());
+        }
+        Ok(())
+    }
+
+    fn write(&self, summary: &Summary, report: &[ReportLine]) -> anyhow::Result<PathBuf> {
+        let extension = match self.report_format {
+            ReportFormat::Csv => "csv",
+            ReportFormat::Json => "json",
+        };
+        let name = format!("import-{}-{}.{extension}", summary.establishment, summary.import);
+        let path = self.report_dir.join(name);
+        let file = File::create(&path).with_context(|| format!("the report {} can't be written", path.display()))?;
+        write_report(report, self.report_format, BufWriter::new(file))
+            .with_context(|| format!("the report {} can't be written", path.display()))?;
+        Ok(path)
+    }
+}
+
+async fn list_queue(beside: &Beside, uai: Option<Uai>) -> anyhow::Result<()> {
+    let waiting = queue::waiting(&beside.db, uai).await?;
+    if waiting.is_empty() {
+        println!("No link waits.");
+    }
+    for link in waiting {
+        println!("{}  guardian {}  number {}  ({})", link.establishment, link.guardian, link.number, link.reason);
+        println!("    guardian as recorded: {}", link.guardian_name);
+        println!("    child as written:     {}", link.child);
+        for candidate in &link.candidates {
+            println!("    candidate {}  {}", candidate.pupil, candidate.shown);
+        }
+    }
+    Ok(())
+}
+
+async fn settle(beside: &Beside, guardian: GuardianId, number: u32, pupil: Option<PupilId>) -> anyhow::Result<()> {
+    queue::settle(&beside.importer(), guardian, number, pupil).await?;
+    println!("Settled.");
+    Ok(())
+}
+
+/// A bar on a terminal, plain lines elsewhere.
+struct Bar {
+    bar: Option<ProgressBar>,
+    told: Mutex<(u64, Instant)>,
+}
+
+impl Bar {
+    fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{msg:32} {bar:30} {percent:>3} %  {pos}/{len}  {per_sec}  {eta}");
+            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { bar, told: Mutex::new((0, Instant::now())) }
+    }
+
+    fn show(&self, progress: Progress) {
+        let what = match progress.stage {
+            Stage::Guardians => "guardians",
+            Stage::Pupils => "pupils",
+            Stage::Held => "waiting links",
+            Stage::Absent => "departures",
+            Stage::Done => "views",
+        };
+        let Progress { establishment, done, total, .. } = progress;
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message(format!("{establishment} {what}"));
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tenth = (done * 10).checked_div(total).unwrap_or_default();
+        if tenth > told.0 {
+            let seconds = told.1.elapsed().as_secs_f64();
+            eprintln!("{establishment} {what}: {done} of {total} records ({seconds:.1} s)");
+            told.0 = tenth;
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Bad files whole, bad records alone, old and thin exports not at all.
+
+use crate::support::{LILLE, Setting, Siecle, imported, person, pupil, uai};
+use api::import::{ImportError, ImportOptions};
+
+const INES: [&str; 14] = [
+    "100000001AA", "100000002AA", "100000003AA", "100000004AA", "100000005AA", "100000006AA", "100000007AA",
+    "100000008AA", "100000009AA", "100000010AA", "100000011AA", "100000012AA", "100000013AA", "100000014AA",
+];
+
+fn class_of(number: usize) -> Siecle {
+    let mut export = Siecle::new(LILLE).person(person(10, "FICTIF", "Berthe", "+33639980010"));
+    for (id, ine) in (1..).zip(INES).take(number) {
+        export = export.with(pupil(id, ine, "FICTIF", "Anais")).mother(id, 10);
+    }
+    export
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_file_is_refused_whole_with_line_and_reason() {
+    let setting = Setting::new().await;
+    let files = class_of(3).write(setting.folder.path());
+    let text = std::fs::read_to_string(&files[0]).unwrap().replacen("</ELEVE>", "</ELEVES>", 1);
+    std::fs::write(&files[0], text).unwrap();
+    let refused = setting.import_files(files, &ImportOptions::default()).await.unwrap_err();
+    assert!(matches!(refused, ImportError::File(_)), "{refused}");
+    let told = refused.to_string();
+    assert!(told.contains("ElevesAvecAdresses.xml, line 5"), "{told}");
+    assert_eq!(setting.size().await, 0);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_record_is_refused_alone_and_told_without_personal_data() {
+    let setting = Setting::new().await;
+    let mut export = class_of(3);
+    export.pupils[1].birth = "31/02/2014";
+    let summary = setting.import(&export).await;
+    assert_eq!((summary.counts.pupils, summary.counts.refused), (2, 1));
+    assert_eq!(setting.count("view_people.pupil").await, 2);
+    let line = &summary.report[0];
+    assert_eq!((line.file.as_str(), line.line, line.record.as_str()), ("ElevesAvecAdresses.xml", 6, "ELEVE 2"));
+    assert!(!format!("{line:?}").contains("FICTIF") && !format!("{line:?}").contains(INES[1]));
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_became_unreadable_costs_nobody_anything() {
+    let setting = Setting::new().await;
+    setting.import(&class_of(3)).await;
+    let size = setting.size().await;
+    let mut export = class_of(3).on(3);
+    export.pupils[1].birth = "31/02/2014";
+    export.persons[0].given = "";
+    let summary = setting.import(&export).await;
+    assert!(summary.counts.refused >= 2);
+    assert_eq!(setting.events_since(size).await, Vec::<String>::new());
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_legal_guardians_refuse_the_pupil_alone() {
+    let setting = Setting::new().await;
+    let export = class_of(2)
+        .person(person(11, "FICTIF", "Claude", "+33639980011"))
+        .person(person(12, "FICTIF", "Dominique", "+33639980012"))
+        .link(1, 11, 1, 20)
+        .link(1, 12, 1, 20);
+    let summary = setting.import(&export).await;
+    assert_eq!(summary.counts.refused, 1);
+    assert_eq!(setting.count("view_people.pupil").await, 1);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_export_is_refused_unless_allowed() {
+    let setting = Setting::new().await;
+    setting.import(&class_of(3).on(9)).await;
+    let size = setting.size().await;
+    let older = class_of(2);
+    let refused = setting.import_with(&older, &ImportOptions::default()).await.unwrap_err();
+    assert!(matches!(refused, ImportError::Older { .. }), "{refused}");
+    assert_eq!(setting.size().await, size);
+    let options = ImportOptions { allow_older: true, ..ImportOptions::default() };
+    imported(setting.import_with(&older, &options).await.unwrap());
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_lacks_too_many_pupils_is_refused_unless_accepted() {
+    let setting = Setting::new().await;
+    setting.import(&class_of(14)).await;
+    let size = setting.size().await;
+    let thin = class_of(4).on(3);
+    let refused = setting.import_with(&thin, &ImportOptions::default()).await.unwrap_err();
+    assert!(
+        matches!(refused, ImportError::TooManyDepartures { absent: 10, enrolled: 14, .. }),
+        "{refused}"
+    );
+    assert_eq!(setting.size().await, size);
+    let options = ImportOptions { accept_departures: true, ..ImportOptions::default() };
+    assert_eq!(imported(setting.import_with(&thin, &options).await.unwrap()).departed, 10);
+    assert_eq!(setting.count("view_people.enrolment").await, 4);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_import_of_a_school_is_refused_while_one_runs() {
+    let setting = Setting::new().await;
+    let lock = api::import::store::SchoolLock::take(&setting.db, uai(LILLE)).await.unwrap().unwrap();
+    let refused = setting.import_with(&class_of(2), &ImportOptions::default()).await.unwrap_err();
+    assert!(matches!(refused, ImportError::Running(_)), "{refused}");
+    lock.release().await;
+    setting.import(&class_of(2)).await;
+    setting.stop().await;
+}
