@@ -178,9 +178,7 @@ fn found(draft: &Draft<'_>, one: &Homeless, keys: &BTreeSet<Hash>) -> Vec<Accoun
 fn open(draft: &mut Draft<'_>, holder: Holder) -> AccountId {
     let account = AccountId(draft.outside.new_id());
     let hash = draft.holder_hash(holder);
-    draft
-        .account(account, AccountCommand::Open { account, holder })
-        .expect("an id made just now names no account yet");
+    draft.account(account, AccountCommand::Open { account, holder }).expect("an id made just now names no account yet");
     draft.claim(Kind::Holder, hash, account.0);
     account
 }

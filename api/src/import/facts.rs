@@ -56,11 +56,7 @@ pub fn school_data(
             // A departure announced for later has not happened yet.
             left_on: record.left_on.filter(|day| *day <= header.exported_at.date()),
             leaving_reason: record.leaving_reason.clone(),
-            placement: Placement {
-                class: record.class.clone(),
-                mef: record.mef.clone(),
-                level: record.level.clone(),
-            },
+            placement: Placement { class: record.class.clone(), mef: record.mef.clone(), level: record.level.clone() },
         },
         links,
     }

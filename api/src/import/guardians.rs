@@ -55,11 +55,7 @@ pub async fn decide_guardians(
     let ids: Vec<Option<GuardianId>> = read
         .iter()
         .map(|(_, _, hash)| {
-            draft
-                .known
-                .owner(Kind::GuardianSource, hash)
-                .map(GuardianId)
-                .or_else(|| successors.get(hash).copied())
+            draft.known.owner(Kind::GuardianSource, hash).map(GuardianId).or_else(|| successors.get(hash).copied())
         })
         .collect();
     loader.guardians(draft.known, ids.iter().flatten().copied()).await?;
@@ -159,7 +155,12 @@ fn decide_one(
     let known_as = draft.known.owner(Kind::GuardianSource, &hash).map(GuardianId);
     let guardian = id.or(known_as).unwrap_or_else(|| GuardianId(draft.outside.new_id()));
     if draft.known.is_erased(guardian) {
-        draft.remark(RemarkKind::Refused, line, record.source_key.to_string(), "this person's data was erased and may not be recorded again");
+        draft.remark(
+            RemarkKind::Refused,
+            line,
+            record.source_key.to_string(),
+            "this person's data was erased and may not be recorded again",
+        );
         return None;
     }
     let before = &draft.known.guardians.entry(guardian).state;
@@ -215,11 +216,8 @@ async fn follow_keys(draft: &mut Draft<'_>, loader: &Loader, changed: Vec<Change
         let wanted = keys_of_account(draft, account);
         moves.push((changed, account, wanted));
     }
-    let all_keys: Vec<Hash> = moves
-        .iter()
-        .flat_map(|(changed, _, wanted)| changed.keys_before.iter().chain(wanted))
-        .copied()
-        .collect();
+    let all_keys: Vec<Hash> =
+        moves.iter().flat_map(|(changed, _, wanted)| changed.keys_before.iter().chain(wanted)).copied().collect();
     loader.owners(draft.known, Kind::GuardianMatch, all_keys).await?;
     for (changed, account, wanted) in moves {
         for key in changed.keys_before.difference(&wanted) {

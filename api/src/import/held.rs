@@ -38,7 +38,11 @@ fn onde_link(guardian: GuardianId) -> LinkFact {
     LinkFact { guardian, level: GuardianLevel::Legal, relationship: None }
 }
 
-async fn identify(draft: &mut Draft<'_>, loader: &Loader, open: &[OpenLinks]) -> Result<Vec<Option<GuardianId>>, ReadError> {
+async fn identify(
+    draft: &mut Draft<'_>,
+    loader: &Loader,
+    open: &[OpenLinks],
+) -> Result<Vec<Option<GuardianId>>, ReadError> {
     let source = |draft: &Draft<'_>, key: &GuardianKey| draft.hash(Kind::GuardianSource, key.as_str());
     let hashes: Vec<Hash> =
         open.iter().filter_map(|one| one.guardian.as_ref().ok()).map(|key| source(draft, key)).collect();
@@ -86,7 +90,12 @@ pub async fn settled_links(
 ///
 /// # Errors
 /// [`ReadError`] when the ledger can't be read.
-pub async fn decide_held(draft: &mut Draft<'_>, loader: &Loader, uai: Uai, open: &[OpenLinks]) -> Result<(), ReadError> {
+pub async fn decide_held(
+    draft: &mut Draft<'_>,
+    loader: &Loader,
+    uai: Uai,
+    open: &[OpenLinks],
+) -> Result<(), ReadError> {
     let ids = identify(draft, loader, open).await?;
     let candidates: Vec<(Kind, Hash)> = open
         .iter()

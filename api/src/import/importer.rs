@@ -6,7 +6,7 @@ use super::guardians::OndeFile;
 use super::held::{OpenLinks, by_guardian, settled_links};
 use super::loader::Loader;
 use super::pupils::Around;
-use super::report::{Part, ReportLine, Remark, RemarkKind};
+use super::report::{Part, Remark, RemarkKind, ReportLine};
 use super::run::{Course, Run, read_chunks};
 use super::store::{self, Cursor, SchoolLock, Stage};
 use super::survey::{Findings, Survey};
@@ -374,8 +374,7 @@ fn begin(
         EstablishmentError::OlderExport { .. } => ImportError::Older { uai, reason },
         EstablishmentError::NotRegistered | EstablishmentError::NoSuchImport => ImportError::Running(uai),
     };
-    let describe =
-        EstablishmentCommand::Describe { uai, name: None, academie: header.academie, degree: header.degree };
+    let describe = EstablishmentCommand::Describe { uai, name: None, academie: header.academie, degree: header.degree };
     let mut events = establishment.decide(describe).map_err(refused)?;
     let mut described = establishment.clone();
     events.iter().cloned().for_each(|event| cqrs_es::Aggregate::apply(&mut described, event));

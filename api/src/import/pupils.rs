@@ -54,9 +54,9 @@ pub async fn decide_pupils(
         let hashes = read.iter().filter(|(_, _, key)| key.0 == kind).map(|(_, _, key)| key.1);
         loader.owners(draft.known, kind, hashes).await?;
     }
-    let named = read.iter().flat_map(|(_, record, _)| {
-        record.guardians.iter().map(|link| &link.guardian).chain(&record.unread_guardians)
-    });
+    let named = read
+        .iter()
+        .flat_map(|(_, record, _)| record.guardians.iter().map(|link| &link.guardian).chain(&record.unread_guardians));
     let sources: Vec<Hash> = named.map(|key| draft.hash(Kind::GuardianSource, key.as_str())).collect();
     loader.owners(draft.known, Kind::GuardianSource, sources).await?;
     let ids: Vec<PupilId> = read
@@ -90,7 +90,11 @@ fn decide_one(
     let same = owner.filter(|id| {
         kind == Kind::Ine || {
             let known = &draft.known.pupils.entry(*id).state;
-            known.civil_status.as_ref().and_then(|known| known.known()).is_some_and(|known| plausibly_same(known, &status))
+            known
+                .civil_status
+                .as_ref()
+                .and_then(|known| known.known())
+                .is_some_and(|known| plausibly_same(known, &status))
         }
     });
     let missed = || NaturalKey::of(&status).and_then(|key| around.missed.get(&key).copied());
@@ -101,7 +105,12 @@ fn decide_one(
     }
     let pupil = known.unwrap_or_else(|| PupilId(draft.outside.new_id()));
     if draft.known.is_erased(pupil) {
-        draft.remark(RemarkKind::Refused, line, format!("pupil {pupil}"), "this person's data was erased and may not be recorded again");
+        draft.remark(
+            RemarkKind::Refused,
+            line,
+            format!("pupil {pupil}"),
+            "this person's data was erased and may not be recorded again",
+        );
         return None;
     }
     let before = draft.known.pupils.entry(pupil).state.clone();
@@ -120,7 +129,8 @@ fn decide_one(
             draft.release(kind, hash, other.0);
         }
         draft.claim(kind, hash, pupil.0);
-        let former = before.ine.as_ref().and_then(|ine| ine.known()).filter(|former| Some(*former) != record.ine.as_ref());
+        let former =
+            before.ine.as_ref().and_then(|ine| ine.known()).filter(|former| Some(*former) != record.ine.as_ref());
         if let (Some(former), Kind::Ine) = (former, kind) {
             let former = draft.hash(Kind::Ine, former.as_str());
             draft.release(Kind::Ine, former, pupil.0);

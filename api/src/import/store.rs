@@ -83,7 +83,8 @@ pub async fn cursor(db: &PgPool, import: ImportId, uai: Uai, now: DateTime<Utc>)
 fn read_cursor(row: &PgRow) -> sqlx::Result<Cursor> {
     let number = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     let stage: String = row.try_get("stage")?;
-    let stage = Stage::parse(&stage).ok_or_else(|| sqlx::Error::Decode(format!("no stage is called {stage}").into()))?;
+    let stage =
+        Stage::parse(&stage).ok_or_else(|| sqlx::Error::Decode(format!("no stage is called {stage}").into()))?;
     Ok(Cursor {
         stage,
         ordinal: number("ordinal")?,

@@ -153,7 +153,12 @@ impl<'a> Asking<'a> {
             let keys = self.app.keys.get(self.now).await?;
             match IdToken::from_hint(hint, &keys, &self.issuer) {
                 Ok(hint) if hint.aud == client.to_string() => request.subject = Some(hint.sub),
-                _ => return Ok(Err(refuse(ErrorCode::InvalidRequest, "id_token_hint is not an ID token of this client"))),
+                _ => {
+                    return Ok(Err(refuse(
+                        ErrorCode::InvalidRequest,
+                        "id_token_hint is not an ID token of this client",
+                    )));
+                }
             }
         }
         Ok(Ok(request))

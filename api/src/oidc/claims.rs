@@ -94,7 +94,9 @@ impl Claims {
         if granted.contains(scopes::AFFILIATION) {
             claims.insert("FrEduCtPersonAffiliation".to_owned(), json!(self.affiliations()));
         }
-        if granted.contains(scopes::ESTABLISHMENT) && let Some(place) = self.own().and_then(|own| own.places.first()) {
+        if granted.contains(scopes::ESTABLISHMENT)
+            && let Some(place) = self.own().and_then(|own| own.places.first())
+        {
             claims.insert("FrEduCtEleveUAI".to_owned(), json!(place.uai));
         }
         if granted.contains(scopes::CHILDREN) && matches!(self.holder, Holder::Guardian(_)) {

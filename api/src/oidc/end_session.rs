@@ -81,8 +81,7 @@ pub async fn post(State(app): State<App>, RawQuery(query): RawQuery, body: Bytes
     let parameters = Parameters::parse(&all);
     read(&app, &parameters).await?;
     let known = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
-    let fields: Vec<_> =
-        known.into_iter().filter_map(|name| Some((name, parameters.get(name)?.to_owned()))).collect();
+    let fields: Vec<_> = known.into_iter().filter_map(|name| Some((name, parameters.get(name)?.to_owned()))).collect();
     Ok(redirect(&with_query(path::END_SESSION, &fields)))
 }
 

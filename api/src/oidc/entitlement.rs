@@ -84,7 +84,8 @@ impl Entitlement {
 
 /// A confirmed child counts while a school still declares one of the account's records its legal guardian.
 fn is_legal_guardian(account: &Account, pupil: &Pupil) -> bool {
-    pupil.links.iter().any(|((_, guardian), link)| {
-        link.level == GuardianLevel::Legal && account.guardians.contains(guardian)
-    })
+    pupil
+        .links
+        .iter()
+        .any(|((_, guardian), link)| link.level == GuardianLevel::Legal && account.guardians.contains(guardian))
 }

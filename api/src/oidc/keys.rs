@@ -52,7 +52,9 @@ pub enum KeyError {
     #[error("no signing key could be made")]
     Generation(#[from] Unspecified),
     /// The next key has not been published long enough.
-    #[error("the next key is published since {0} only; relying parties may not have seen it. Rotate later, or with --now if a key has leaked")]
+    #[error(
+        "the next key is published since {0} only; relying parties may not have seen it. Rotate later, or with --now if a key has leaked"
+    )]
     TooSoon(DateTime<Utc>),
     /// There is no current key: the table was emptied by hand.
     #[error("there is no current signing key")]
@@ -244,12 +246,11 @@ impl Keys {
     /// # Errors
     /// [`KeyError`].
     pub async fn rotate_when_due(&self, now: DateTime<Utc>, lifetime: TimeDelta) -> Result<Option<String>, KeyError> {
-        let since: Option<DateTime<Utc>> = sqlx::query_scalar(
-            "SELECT current_at FROM service.signing_key WHERE state = 'current' AND algorithm = $1",
-        )
-        .bind(ALGORITHM)
-        .fetch_optional(&self.db)
-        .await?;
+        let since: Option<DateTime<Utc>> =
+            sqlx::query_scalar("SELECT current_at FROM service.signing_key WHERE state = 'current' AND algorithm = $1")
+                .bind(ALGORITHM)
+                .fetch_optional(&self.db)
+                .await?;
         if since.is_none_or(|since| now - since < lifetime) {
             return Ok(None);
         }
@@ -288,7 +289,9 @@ impl Keys {
         .fetch_all(&self.db)
         .await?;
         rows.into_iter()
-            .map(|(kid, state, sealed)| Ok(Kept { state, pkcs8: self.ledger.master().open_secret(&context(&kid), &sealed)? }))
+            .map(|(kid, state, sealed)| {
+                Ok(Kept { state, pkcs8: self.ledger.master().open_secret(&context(&kid), &sealed)? })
+            })
             .collect()
     }
 

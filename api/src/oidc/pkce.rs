@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn only_a_sha_256_in_base64url_is_a_challenge() {
-        for bad in ["", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM=", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM", "abc"] {
+        for bad in
+            ["", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM=", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM", "abc"]
+        {
             assert_eq!(Challenge::try_from(bad.to_owned()), Err(NotAChallenge), "{bad}");
         }
     }

@@ -77,7 +77,9 @@ mod tests {
         let mut registration = registration();
         registration.redirect_uris = vec!["http://127.0.0.1:1234/cb".to_owned(), "http://[::1]/cb".to_owned()];
         registration.authentication = ClientAuthentication::None;
-        for good in ["http://127.0.0.1:1234/cb", "http://127.0.0.1:50001/cb", "http://127.0.0.1/cb", "http://[::1]:7/cb"] {
+        for good in
+            ["http://127.0.0.1:1234/cb", "http://127.0.0.1:50001/cb", "http://127.0.0.1/cb", "http://[::1]:7/cb"]
+        {
             assert!(is_registered(&registration, good), "{good}");
         }
         for bad in [

@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_plain_request_is_understood() {
-        let request = read(&asked(&[("max_age", Some("60")), ("nonce", Some("n")), ("prompt", Some("login"))])).unwrap();
+        let request =
+            read(&asked(&[("max_age", Some("60")), ("nonce", Some("n")), ("prompt", Some("login"))])).unwrap();
         assert_eq!(request.target.state.as_deref(), Some("s"));
         assert_eq!(scopes::join(&request.scopes), "openid profile");
         assert_eq!((request.prompt, request.max_age), (Prompt::Login, Some(60)));

@@ -81,12 +81,7 @@ pub async fn post(
     }
 }
 
-async fn issue(
-    app: &App,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Tokens, Refused> {
+async fn issue(app: &App, query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {

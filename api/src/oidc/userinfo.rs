@@ -44,10 +44,7 @@ pub async fn answer(
 }
 
 /// The claims, or `None` where the token opens nothing (any more): everything it stands on is looked at again.
-async fn claims(
-    app: &App,
-    token: &str,
-) -> Result<Option<serde_json::Map<String, serde_json::Value>>, AppError> {
+async fn claims(app: &App, token: &str) -> Result<Option<serde_json::Map<String, serde_json::Value>>, AppError> {
     let now = app.clock.now();
     let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
     let Some(kid) = kid else { return Ok(None) };

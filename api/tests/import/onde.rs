@@ -19,11 +19,12 @@ fn write(setting: &Setting, children: &[Child], guardians: &[Guardian]) -> Vec<P
     for (family, given, ine, class) in children {
         pupils += &format!("{family};;{given};2017-05-06;F;{ine};;;;;;;;;CYCLE II;CE1;{class};1;;;;\r\n");
     }
-    let mut persons = "Civilité Responsable;Nom usage responsable;Nom responsable;Prénom responsable;Adresse responsable;\
+    let mut persons =
+        "Civilité Responsable;Nom usage responsable;Nom responsable;Prénom responsable;Adresse responsable;\
                        CP responsable;Commune responsable;Pays;Courriel;Téléphone domicile;Téléphone travail;\
                        Téléphone portable;Nom d'usage enfant;Nom de famille enfant;Prénom enfant;Classes enfants;\
                        Nom d'usage enfant;Nom de famille enfant;Prénom enfant;Classes enfants\r\n"
-        .to_owned();
+            .to_owned();
     for (family, given, mobile, children) in guardians {
         persons += &format!("MME;;{family};{given};;;;;;;;{mobile}");
         for (family, given, class) in children {

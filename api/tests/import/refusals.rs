@@ -4,8 +4,20 @@ use crate::support::{LILLE, Setting, Siecle, imported, person, pupil, uai};
 use api::import::{ImportError, ImportOptions};
 
 const INES: [&str; 14] = [
-    "100000001AA", "100000002AA", "100000003AA", "100000004AA", "100000005AA", "100000006AA", "100000007AA",
-    "100000008AA", "100000009AA", "100000010AA", "100000011AA", "100000012AA", "100000013AA", "100000014AA",
+    "100000001AA",
+    "100000002AA",
+    "100000003AA",
+    "100000004AA",
+    "100000005AA",
+    "100000006AA",
+    "100000007AA",
+    "100000008AA",
+    "100000009AA",
+    "100000010AA",
+    "100000011AA",
+    "100000012AA",
+    "100000013AA",
+    "100000014AA",
 ];
 
 fn class_of(number: usize) -> Siecle {
@@ -93,10 +105,7 @@ async fn an_export_that_lacks_too_many_pupils_is_refused_unless_accepted() {
     let size = setting.size().await;
     let thin = class_of(4).on(3);
     let refused = setting.import_with(&thin, &ImportOptions::default()).await.unwrap_err();
-    assert!(
-        matches!(refused, ImportError::TooManyDepartures { absent: 10, enrolled: 14, .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused, ImportError::TooManyDepartures { absent: 10, enrolled: 14, .. }), "{refused}");
     assert_eq!(setting.size().await, size);
     let options = ImportOptions { accept_departures: true, ..ImportOptions::default() };
     assert_eq!(imported(setting.import_with(&thin, &options).await.unwrap()).departed, 10);

@@ -29,7 +29,8 @@ async fn point_01_only_a_registered_redirect_uri_gets_an_answer() {
         "*",
     ] {
         for extra in [("prompt", "none"), ("state", "x"), ("response_type", "wrong")] {
-            let answer = browser.get(&world.request(&[("redirect_uri", Some(foreign)), (extra.0, Some(extra.1))])).await;
+            let answer =
+                browser.get(&world.request(&[("redirect_uri", Some(foreign)), (extra.0, Some(extra.1))])).await;
             assert!(stays_here(&answer), "{foreign}: {} {}", answer.status, answer.location());
             assert!(!answer.body.contains("alert("), "what came in is not shown");
         }
@@ -59,11 +60,19 @@ async fn point_01_a_native_apps_port_may_vary_and_nothing_else() {
 async fn point_02_errors_redirect_only_to_a_proven_client() {
     let world = World::new().await;
     let mut browser = world.service.browser();
-    for change in [("client_id", None), ("client_id", Some("nobody")), ("client_id", Some("00000000-0000-0000-0000-000000000001"))] {
+    for change in [
+        ("client_id", None),
+        ("client_id", Some("nobody")),
+        ("client_id", Some("00000000-0000-0000-0000-000000000001")),
+    ] {
         assert!(stays_here(&browser.get(&world.request(&[change])).await), "{change:?}");
     }
     // A request that waits can't be made up, and leads nowhere else.
-    for made_up in ["/authorize/continue", "/authorize/continue?request=https://example.test/", "/authorize/continue?request=00000000-0000-0000-0000-000000000001"] {
+    for made_up in [
+        "/authorize/continue",
+        "/authorize/continue?request=https://example.test/",
+        "/authorize/continue?request=00000000-0000-0000-0000-000000000001",
+    ] {
         assert!(stays_here(&browser.get(made_up).await), "{made_up}");
     }
 }
@@ -73,7 +82,11 @@ async fn point_03_a_repeated_parameter_is_refused() {
     let world = World::new().await;
     let mut browser = world.signed_in().await;
     let good = world.request(&[]);
-    for (name, value) in [("client_id", world.client.to_string()), ("redirect_uri", CALLBACK.to_owned()), ("redirect_uri", "https://example.test/".to_owned())] {
+    for (name, value) in [
+        ("client_id", world.client.to_string()),
+        ("redirect_uri", CALLBACK.to_owned()),
+        ("redirect_uri", "https://example.test/".to_owned()),
+    ] {
         let answer = browser.get(&format!("{good}&{name}={value}")).await;
         assert!(stays_here(&answer), "{name}: {}", answer.location());
     }
@@ -81,10 +94,18 @@ async fn point_03_a_repeated_parameter_is_refused() {
         let answer = browser.get(&format!("{good}&{name}=openid&{name}=openid")).await;
         assert_eq!(parameter(answer.location(), "error").as_deref(), Some("invalid_request"), "{name}");
         assert_eq!(parameter(answer.location(), "code"), None);
-        assert_eq!(parameter(answer.location(), "state").is_some(), name != "state", "a repeated state is not returned");
+        assert_eq!(
+            parameter(answer.location(), "state").is_some(),
+            name != "state",
+            "a repeated state is not returned"
+        );
     }
     let both = foreign_post(&world, &good, "scope=openid".to_owned()).await;
-    assert_eq!(parameter(both.location(), "error").as_deref(), Some("invalid_request"), "once in the URL, once in the body");
+    assert_eq!(
+        parameter(both.location(), "error").as_deref(),
+        Some("invalid_request"),
+        "once in the URL, once in the body"
+    );
 }
 
 #[tokio::test]
@@ -157,7 +178,8 @@ async fn point_10_every_answer_names_the_issuer() {
 #[tokio::test]
 async fn point_11_what_is_posted_is_never_redirected_with_307() {
     let world = World::new().await;
-    let (_, query) = world.request(&[]).split_once('?').map(|(path, query)| (path.to_owned(), query.to_owned())).unwrap();
+    let (_, query) =
+        world.request(&[]).split_once('?').map(|(path, query)| (path.to_owned(), query.to_owned())).unwrap();
     let kept = foreign_post(&world, "/authorize", query.clone()).await;
     assert_eq!(kept.status, StatusCode::SEE_OTHER);
     assert!(kept.location().starts_with("/authorize/continue?request="), "{}", kept.location());
@@ -172,7 +194,9 @@ async fn point_11_what_is_posted_is_never_redirected_with_307() {
 async fn point_12_no_page_may_be_framed() {
     let world = World::new().await;
     let mut browser = world.signed_in().await;
-    for path in [world.request(&[("response_mode", Some("form_post"))]), "/authorize".to_owned(), "/end-session".to_owned()] {
+    for path in
+        [world.request(&[("response_mode", Some("form_post"))]), "/authorize".to_owned(), "/end-session".to_owned()]
+    {
         let answer = browser.get(&path).await;
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");

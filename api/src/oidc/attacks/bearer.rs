@@ -44,8 +44,14 @@ async fn point_20_token_types_are_not_interchangeable() {
     refuses(&world, &sign("logout+jwt", &good), "typ logout+jwt").await;
     let for_another = AccessToken { aud: "https://notes.example.org".to_owned(), ..good.clone() };
     refuses(&world, &sign("at+jwt", &for_another), "aud of another service").await;
-    refuses(&world, &sign("at+jwt", &AccessToken { aud: world.client.to_string(), ..good.clone() }), "aud of the client").await;
-    refuses(&world, &sign("at+jwt", &AccessToken { iss: "https://example.test".to_owned(), ..good.clone() }), "iss").await;
+    refuses(
+        &world,
+        &sign("at+jwt", &AccessToken { aud: world.client.to_string(), ..good.clone() }),
+        "aud of the client",
+    )
+    .await;
+    refuses(&world, &sign("at+jwt", &AccessToken { iss: "https://example.test".to_owned(), ..good.clone() }), "iss")
+        .await;
     refuses(&world, &sign("at+jwt", &AccessToken { sub: "someone".to_owned(), ..good.clone() }), "sub").await;
     let mut nobodys = good;
     nobodys.sign_in.sid = uuid::Uuid::new_v4();
@@ -188,7 +194,8 @@ async fn point_25_instances_that_start_at_once_make_one_set_of_keys() {
     let mut signing: Vec<String> = sets.into_iter().map(|set| set.unwrap().signing().kid().to_owned()).collect();
     signing.dedup();
     assert_eq!(signing.len(), 1);
-    let sealed: Vec<Vec<u8>> = sqlx::query_scalar("SELECT sealed FROM service.signing_key").fetch_all(&app.db).await.unwrap();
+    let sealed: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT sealed FROM service.signing_key").fetch_all(&app.db).await.unwrap();
     assert!(sealed.iter().all(|sealed| EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, sealed).is_err()));
 }
 

@@ -36,7 +36,8 @@ async fn point_05_a_code_is_nothing_without_its_verifier() {
     let wrong = "a".repeat(43);
     for verifier in [None, Some(""), Some(wrong.as_str()), Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")] {
         let code = world.code(&mut browser).await;
-        let mut fields = vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
+        let mut fields =
+            vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK)];
         fields.extend(verifier.map(|verifier| ("code_verifier", verifier)));
         let answer = world.token(&fields).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -44,7 +45,8 @@ async fn point_05_a_code_is_nothing_without_its_verifier() {
         assert_eq!(error(&answer), expected, "{verifier:?}");
     }
     let code = world.code(&mut browser).await;
-    let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", &wrong)];
+    let fields =
+        [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", &wrong)];
     assert_eq!(error(&world.token(&fields).await), "invalid_grant");
     assert_eq!(error(&world.redeem(&code).await), "invalid_grant", "nobody gets a second guess");
 }
@@ -57,7 +59,9 @@ async fn point_06_a_code_is_redeemed_once_however_many_try_at_once() {
     let answers = join_all((0..12).map(|_| world.redeem(&code))).await;
     let good: Vec<_> = answers.iter().filter(|answer| answer.status == StatusCode::OK).collect();
     assert_eq!(good.len(), 1);
-    assert!(answers.iter().filter(|answer| answer.status != StatusCode::OK).all(|answer| error(answer) == "invalid_grant"));
+    assert!(
+        answers.iter().filter(|answer| answer.status != StatusCode::OK).all(|answer| error(answer) == "invalid_grant")
+    );
     let token = text(&json(good[0])["access_token"]);
     assert_eq!(world.userinfo(&token).await.status, StatusCode::UNAUTHORIZED, "the others revoked what the one got");
 }
@@ -91,19 +95,31 @@ async fn point_08_a_code_is_bound_to_client_and_redirect_uri() {
     let mut browser = world.signed_in().await;
     let (other, secret) = world.register(registration(Establishments::All)).await;
     let code = world.code(&mut browser).await;
-    let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
     assert_eq!(error(&world.token_as(other, &secret, &fields).await), "invalid_grant");
     assert_eq!(world.redeem(&code).await.status, StatusCode::OK, "another client can't use it up either");
     let code = world.code(&mut browser).await;
     let elsewhere = "https://notes.example.org/cb?tab=1"; // registered, but not the one of this code
-    let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", elsewhere), ("code_verifier", VERIFIER)];
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", elsewhere),
+        ("code_verifier", VERIFIER),
+    ];
     assert_eq!(error(&world.token(&fields).await), "invalid_grant");
 }
 
 #[tokio::test]
 async fn point_09_and_13_no_other_grant() {
     let world = World::new().await;
-    for grant in ["password", "implicit", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"] {
+    for grant in
+        ["password", "implicit", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+    {
         let fields = [("grant_type", grant), ("username", "t.lefictif"), ("password", "x"), ("scope", "openid")];
         assert_eq!(error(&world.token(&fields).await), "unsupported_grant_type", "{grant}");
     }
@@ -116,14 +132,21 @@ async fn point_14_a_confidential_client_proves_to_be_itself() {
     let mut browser = world.signed_in().await;
     let code = world.code(&mut browser).await;
     let id = world.client.to_string();
-    let grant = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+    let grant = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
     for wrong in ["", "wrong", &world.secret.to_uppercase(), &format!("{}x", world.secret)] {
         let answer = world.token_as(world.client, wrong, &grant).await;
         assert_eq!((answer.status, error(&answer).as_str()), (StatusCode::UNAUTHORIZED, "invalid_client"));
         assert!(answer.header("www-authenticate").starts_with("Basic"));
     }
     let secret = world.secret.clone();
-    for extra in [vec![("client_id", id.as_str())], vec![("client_id", id.as_str()), ("client_secret", secret.as_str())], vec![]] {
+    for extra in
+        [vec![("client_id", id.as_str())], vec![("client_id", id.as_str()), ("client_secret", secret.as_str())], vec![]]
+    {
         let fields: Vec<_> = grant.into_iter().chain(extra).collect();
         let answer = world.program().post("/token", &fields).await;
         assert_eq!(error(&answer), "invalid_client", "only the registered method: {}", answer.body);
@@ -148,7 +171,12 @@ async fn the_methods_of_authentication_are_each_clients_own() {
         changed.authentication = method;
         (world.client, world.secret) = world.register(changed).await;
         let (code, id) = (world.code(&mut browser).await, world.client.to_string());
-        let mut fields = vec![("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", VERIFIER),
+        ];
         fields.push(("client_id", &id));
         if method == ClientAuthentication::ClientSecretPost {
             assert_eq!(error(&world.program().post("/token", &fields).await), "invalid_client");

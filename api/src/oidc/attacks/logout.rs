@@ -10,7 +10,8 @@ fn path(fields: &[(&str, &str)]) -> String {
 
 /// The hidden field of a page's form.
 fn field(page: &str, name: &str) -> String {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
+    let (_, rest) =
+        page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
     rest.split('"').next().unwrap().to_owned()
 }
 
@@ -79,12 +80,17 @@ async fn point_02_logout_is_no_open_redirector() {
             assert!(stays_here(&answer), "{uri} {}: {} {}", proof.0, answer.status, answer.location());
         }
     }
-    let mixed = path(&[("id_token_hint", &id), ("client_id", &other.to_string()), ("post_logout_redirect_uri", "https://example.test/")]);
+    let mixed = path(&[
+        ("id_token_hint", &id),
+        ("client_id", &other.to_string()),
+        ("post_logout_redirect_uri", "https://example.test/"),
+    ]);
     assert!(stays_here(&browser.get(&mixed).await), "one client's hint, another's address");
     // The confirmation checks again: its fields come back from the browser.
     let page = browser.get(&path(&[("client_id", &client), ("post_logout_redirect_uri", BYE)])).await;
     let token = field(&page.body, "form_token");
-    let bent = [("form_token", token.as_str()), ("client_id", &client), ("post_logout_redirect_uri", "https://example.test/")];
+    let bent =
+        [("form_token", token.as_str()), ("client_id", &client), ("post_logout_redirect_uri", "https://example.test/")];
     assert!(stays_here(&browser.post("/end-session/confirm", &bent).await));
     assert!(is_signed_in(&world, &mut browser).await);
     let good = [("form_token", token.as_str()), ("client_id", &client), ("post_logout_redirect_uri", BYE)];
@@ -96,7 +102,9 @@ async fn point_03_and_11_logout_by_post_is_read_once_and_answered_by_303() {
     let world = World::new().await;
     let twice = foreign_post(&world, "/end-session", format!("client_id={0}&client_id={0}", world.client)).await;
     assert!(stays_here(&twice));
-    let posted = foreign_post(&world, "/end-session", format!("client_id={}&post_logout_redirect_uri={BYE}", world.client)).await;
+    let posted =
+        foreign_post(&world, "/end-session", format!("client_id={}&post_logout_redirect_uri={BYE}", world.client))
+            .await;
     assert_eq!(posted.status, StatusCode::SEE_OTHER);
     let mut browser = world.signed_in().await;
     assert!(browser.get(posted.location()).await.body.contains("/end-session/confirm"));

@@ -106,7 +106,9 @@ async fn a_person_has_one_name_in_a_sector_and_another_in_each_other() {
     (world.client, world.secret) = world.register(foreign).await;
     let foreign = seen(&world, &mut browser).await;
     assert_ne!(first["sub"], foreign["sub"]);
-    let subs = |claims: &Value| claims["children"].as_array().unwrap().iter().map(|c| c["sub"].to_string()).collect::<Vec<_>>();
+    let subs = |claims: &Value| {
+        claims["children"].as_array().unwrap().iter().map(|c| c["sub"].to_string()).collect::<Vec<_>>()
+    };
     assert!(subs(&first).iter().all(|sub| !subs(&foreign).contains(sub)));
     let ids = [world.account.to_string(), world.children[0].to_string()];
     assert!(ids.iter().all(|id| !foreign.to_string().contains(id.as_str())), "no inner id goes out");

@@ -142,8 +142,11 @@ impl World {
             AccountCommand::IssueCode { purpose, flow, secret, to, expires_at },
             AccountCommand::AcceptCode { flow, now },
         ];
-        commands
-            .extend(self.children.map(|pupil| AccountCommand::ConfirmChild { pupil, claimed: born, on_record: born }));
+        commands.extend(self.children.map(|pupil| AccountCommand::ConfirmChild {
+            pupil,
+            claimed: born,
+            on_record: born,
+        }));
         commands.push(AccountCommand::AssignLogin { login: "t.lefictif".to_owned() });
         let origin = PasswordOrigin::Activation;
         commands.push(AccountCommand::ChoosePassword { secret: self.credential, origin, flow: Some(flow) });
@@ -218,7 +221,8 @@ impl World {
     /// A fresh code for the guardian.
     pub async fn code(&self, browser: &mut Browser) -> String {
         let answer = browser.get(&self.request(&[])).await;
-        parameter(answer.location(), "code").unwrap_or_else(|| panic!("no code: {} {}", answer.status, answer.location()))
+        parameter(answer.location(), "code")
+            .unwrap_or_else(|| panic!("no code: {} {}", answer.status, answer.location()))
     }
 
     /// The token endpoint, asked by the registered client with HTTP Basic.
@@ -298,7 +302,9 @@ pub fn claims(token: &str) -> Value {
 
 /// Whether an answer keeps to itself: an error page that redirects nowhere and has a reference.
 pub fn stays_here(answer: &Answer) -> bool {
-    answer.status == StatusCode::BAD_REQUEST && answer.location().is_empty() && answer.body.contains("class=\"reference\"")
+    answer.status == StatusCode::BAD_REQUEST
+        && answer.location().is_empty()
+        && answer.body.contains("class=\"reference\"")
 }
 
 /// A POST from a page of another site: no cookies come with it (`SameSite=Lax`).
