@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The program, with nothing of the test's own environment that would configure it.
@@ -64,6 +65,8 @@ fn a_wrong_variable_is_refused_at_start_by_its_name() {
 struct Service {
     child: Child,
     address: String,
+    /// What it has logged since it serves.
+    log: Arc<Mutex<String>>,
 }
 
 impl Drop for Service {
@@ -97,8 +100,12 @@ impl Service {
             said.push_str(&line);
         };
         // Whoever writes into a pipe nobody reads is stopped by it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| *written.lock().unwrap() += &(line + "\n"))
+        });
+        Self { child, address, log }
     }
 
     fn get(&self, path: &str) -> String {
@@ -146,6 +153,9 @@ fn the_service_starts_answers_cuts_off_the_slow_and_stops_with_its_database() {
     assert!(told.contains("Answered  404 (not-found)") && !told.contains("Fictif"), "{told}");
 
     assert!(service.terminate());
+    let log = service.log.lock().unwrap().clone();
+    assert!(log.contains(&reference.replace('-', "")), "the log tells of the request: {log}");
+    assert!(!log.contains("Fictif") && !log.contains("127.0.0.1"), "and not who asked for what: {log}");
     assert!(!dir.path().join("data/pg/postmaster.pid").exists(), "PostgreSQL stopped too");
     // Also beside a service that is not running.
     let told = follow(&reference);

@@ -10,11 +10,12 @@ use crate::batch::{self, BatchError};
 use crate::projection::{Fault, Name};
 use crate::session;
 use crate::tables;
+use futures::TryStreamExt;
 use ledger::{Ledger, ReadError, RecordedEvent};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use std::time::Duration;
 
-/// Events read and applied at once.
+/// Events added at once while the gate is closed.
 const PAGE: u32 = 4_000;
 /// How often a swap that readers keep waiting is tried again.
 const SWAP_ATTEMPTS: u32 = 40;
@@ -176,21 +177,29 @@ pub(crate) async fn fill(
     end: u64,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<(), RebuildError> {
-    let Some(mut next) = copies.iter().map(|copy| copy.next).min() else { return Ok(()) };
-    let mut page = ledger.read(next, limit(end - next)).await?;
+    let Some(from) = copies.iter().map(|copy| copy.next).min().filter(|from| *from < end) else { return Ok(()) };
+    let mut pages = std::pin::pin!(ledger.stream(from));
+    let mut page = first_up_to(end, pages.try_next().await?);
     while let Some(last) = page.last() {
-        next = last.position + 1;
+        let next = last.position + 1;
         let mut batches = Vec::new();
         for copy in copies.iter_mut() {
             batches.push(copy.apply(&page));
         }
         let apply = futures::future::try_join_all(batches);
-        let read = async { ledger.read(next, limit(end - next)).await.map_err(RebuildError::from) };
+        let read = async { pages.try_next().await.map_err(RebuildError::from) };
         let (_, following) = futures::try_join!(apply, read)?;
         progress(next);
-        page = following;
+        page = first_up_to(end, following);
     }
     Ok(())
+}
+
+/// The events before position `end`.
+fn first_up_to(end: u64, page: Option<Vec<RecordedEvent>>) -> Vec<RecordedEvent> {
+    let mut page = page.unwrap_or_default();
+    page.truncate(page.partition_point(|event| event.position < end));
+    page
 }
 
 fn limit(wanted: u64) -> u32 {

@@ -1,1 +1,174 @@
-fn main() {}
+//! The program `matricule-replay`.
+
+use clap::{Parser, Subcommand};
+use projections::{ComparedTable, DifferenceKind};
+use replay::account;
+use replay::check::{Checked, Stage, check};
+use replay::history::history;
+use replay::language::Language;
+use replay::source::{Location, Opened};
+use replay::state::{Moment, resolve, state};
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Reads the ledger of Matricule: an account's life, its state at a moment, and whether anything was changed.
+#[derive(Parser)]
+#[command(name = "matricule-replay", version, propagate_version = true)]
+struct Replay {
+    #[command(flatten)]
+    location: Location,
+    /// Language of the answers [default: by LANG, else fr]
+    #[arg(long, global = true)]
+    language: Option<Language>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Tell an account's life: who did what, when, for whom and why
+    History {
+        /// Id or login
+        account: String,
+    },
+    /// Show an account as it was at a moment
+    State {
+        /// Id or login
+        account: String,
+        /// A time (RFC 3339) or a position [default: now]
+        #[arg(long, value_name = "TIME|POSITION")]
+        at: Option<Moment>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prove that the ledger is as recorded and that every view is what it says
+    Check,
+}
+
+fn main() -> ExitCode {
+    let replay = Replay::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(replay.run()) {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("matricule-replay: {error:#}");
+    ExitCode::FAILURE
+}
+
+impl Replay {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
+        let opened = self.location.open().await?;
+        let result = self.command.run(&opened, language).await;
+        opened.close().await;
+        result
+    }
+}
+
+impl Command {
+    async fn run(self, opened: &Opened, language: Language) -> anyhow::Result<ExitCode> {
+        let mut out = std::io::stdout();
+        match self {
+            Self::History { account } => {
+                let account = account::find(&opened.ledger, &account).await?;
+                history(&opened.ledger, &opened.views, account, language, &mut out).await?;
+            }
+            Self::State { account, at, json } => {
+                let account = account::find(&opened.ledger, &account).await?;
+                let (position, recorded_at) = resolve(&opened.ledger, at).await?;
+                let found = state(&opened.ledger, account, position, recorded_at).await?;
+                if json {
+                    writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
+                } else {
+                    write!(out, "{}", found.table(language))?;
+                }
+            }
+            Self::Check => {
+                let live = std::io::stderr().is_terminal();
+                let checked = check(&opened.ledger, &opened.pool, |stage, done| {
+                    if live {
+                        eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
+                    }
+                })
+                .await;
+                if live {
+                    eprint!("\r\x1b[K");
+                }
+                let checked = checked?;
+                write!(out, "{}", report(&checked, language))?;
+                if !checked.is_sound() {
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn stage_word(language: Language, stage: Stage) -> String {
+    let french = language == Language::Fr;
+    match stage {
+        Stage::Tree => if french { "arbre" } else { "tree" }.to_owned(),
+        Stage::Reading => if french { "lecture" } else { "reading" }.to_owned(),
+        Stage::View(name) => format!("{} {name}", if french { "vue" } else { "view" }),
+    }
+}
+
+fn report(checked: &Checked, language: Language) -> String {
+    let french = language == Language::Fr;
+    let (size, read, root) = (checked.tree.size, checked.read, hex::encode(checked.tree.root));
+    let mut text = if french {
+        format!(
+            "Arbre : {size} événements, racine {root}, égale à celle enregistrée.\n\
+                 Lecture : {read} événements, positions sans trou, dates croissantes, données scellées conformes.\n"
+        )
+    } else {
+        format!(
+            "Tree: {size} events, root {root}, equal to the stored one.\n\
+                 Reading: {read} events, positions gapless, times in order, sealed data as committed to.\n"
+        )
+    };
+    for view in &checked.views {
+        let rows: u64 = view.tables.iter().map(|table| table.rows).sum();
+        let (name, tables, next) = (view.name, view.tables.len(), view.next);
+        text.push_str(&match (french, view.is_equal()) {
+            (true, true) => {
+                format!("Vue {name} : égale à sa reconstruction ({tables} tables, {rows} lignes, position {next}).\n")
+            }
+            (true, false) => format!("Vue {name} : DIFFÈRE de sa reconstruction à la position {next}.\n"),
+            (false, true) => {
+                format!("View {name}: equal to its replay ({tables} tables, {rows} rows, position {next}).\n")
+            }
+            (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
+        });
+        view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));
+    }
+    text
+}
+
+fn differences(table: &ComparedTable, french: bool) -> String {
+    let mut text = String::new();
+    for difference in &table.differences {
+        let kind = match &difference.kind {
+            DifferenceKind::Missing => if french { "ligne manquante" } else { "missing row" }.to_owned(),
+            DifferenceKind::Unfounded => if french { "ligne sans fondement" } else { "unfounded row" }.to_owned(),
+            DifferenceKind::Columns(columns) => {
+                format!("{} {}", if french { "colonnes" } else { "columns" }, columns.join(", "))
+            }
+        };
+        text.push_str(&format!("  {} [{}]: {kind}\n", table.table, difference.key));
+    }
+    let unnamed = table.differing.saturating_sub(table.differences.len() as u64);
+    if unnamed > 0 {
+        text.push_str(&format!("  {}: + {unnamed}\n", table.table));
+    }
+    text
+}

@@ -10,7 +10,7 @@ use uuid::Uuid;
 /// Show what stands behind an incident reference.
 #[derive(Debug, Args)]
 pub struct Incident {
-    /// The reference as the user reads it out, e.g. K7R-2WA-Q0X4; case, dashes and spaces don't matter
+    /// The reference as the user reads it out, e.g. K7R-2WA-Q0XZ; case, dashes and spaces don't matter
     #[arg(required = true)]
     reference: Vec<String>,
 }
@@ -72,5 +72,40 @@ fn print(reference: Reference, requests: &[RequestRow], events: &[EventRow]) {
         let behalf = behalf.as_ref().map_or(String::new(), |who| format!(" on behalf of {who}"));
         println!("  {position:>8}  {}  {event_type}", recorded_at.format("%Y-%m-%d %H:%M:%S%.3f UTC"));
         println!("            {stream_type} {stream_id} #{sequence}, by {actor}{behalf}, {reason}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestService;
+    use domain::context::{Actor, Context, Reason};
+    use domain::establishment::{Establishment, EstablishmentCommand};
+    use domain::identifiers::Degree;
+    use domain::ids::CommandId;
+
+    #[tokio::test]
+    async fn a_reference_leads_to_the_events_of_its_commands() {
+        let service = TestService::start().await;
+        let (app, reference) = (service.app(), Reference::random());
+        let command = CommandId(Uuid::now_v7());
+        let context = Context {
+            command,
+            actor: Actor::Operator("17".into()),
+            on_behalf_of: None,
+            reason: Reason::Administration,
+            reference: Some(reference.compact().to_owned()),
+            effective_at: app.clock.now(),
+        };
+        let uai: domain::identifiers::Uai = "0750001C".parse().unwrap();
+        let describe = EstablishmentCommand::Describe { uai, name: None, academie: None, degree: Degree::Second };
+        app.ledger.execute::<Establishment>("0750001C", describe, &context).await.unwrap();
+        let found = events(&app.db, reference).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].9, found[0].6.as_str(), found[0].8.as_str()),
+            (command.0, "operator:17", "administration")
+        );
+        assert!(events(&app.db, Reference::random()).await.unwrap().is_empty());
     }
 }

@@ -12,7 +12,7 @@ use std::str::FromStr;
 const ALPHABET: &[u8; 23] = b"023456789AFHJKLNQRUWXYZ";
 const LEN: usize = 10;
 
-/// One reference, e.g. `K7R-2WA-Q0X4`.
+/// One reference, e.g. `K7R-2WA-Q0XZ`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reference([u8; LEN]);
 
@@ -20,7 +20,7 @@ pub struct Reference([u8; LEN]);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAReference {
     /// Wrong number of symbols.
-    #[error("a reference has 10 symbols, such as K7R-2WA-Q0X4; this one has {0}")]
+    #[error("a reference has 10 symbols, such as K7R-2WA-Q0XZ; this one has {0}")]
     Length(usize),
     /// A symbol that is not in the alphabet, nor looks like one of it.
     #[error("`{0}` never occurs in a reference (its symbols are 0 2-9 A F H J K L N Q R U W X Y Z)")]

@@ -26,10 +26,12 @@ mod plain;
 mod respond;
 pub mod samples;
 mod switch;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use error_page::{ErrorPage, problem};
-pub use form::{DateInput, Fields, FormErrors};
+pub use form::{DateInput, FormErrors};
 pub use home::home;
 pub use language::Language;
 pub use plain::{accessibility, legal};

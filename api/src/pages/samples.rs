@@ -52,8 +52,10 @@ impl Sample for SpecimenPage {
         let mut errors = super::FormErrors::new();
         errors.add("surname", "Indiquez le nom");
         errors.add("birth", "Cette date n’est pas celle que l’école connaît");
+        let user = crate::session::CurrentUser { account: uuid::Uuid::nil().into(), name: "p.fictif".into() };
+        let signed_in = View { user: Some(user), demo: true, ..view.clone() };
         vec![
-            Self { view: view.clone(), errors: super::FormErrors::new(), value: "", date: date() },
+            Self { view: signed_in, errors: super::FormErrors::new(), value: "", date: date() },
             Self { view: view.clone(), errors, value: "<Fictif & \"fils\">", date: date() },
         ]
     }

@@ -47,8 +47,7 @@ impl Projection for Audit {
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Fault> {
         let position = i64::try_from(event.position)
             .map_err(|_| Fault { position: event.position, problem: "a position past 2^63".to_owned() })?;
-        let others = others_concerned(&event.event);
-        for entity in std::iter::once(event.stream_id.clone()).chain(others) {
+        for entity in entities(event) {
             self.timeline.put(TimelineRow { entity, position });
         }
         self.import_run(event)
@@ -58,6 +57,11 @@ impl Projection for Audit {
         self.timeline.store(connection).await?;
         self.imports.store(connection).await
     }
+}
+
+/// Whom or what an event is about, as in [`TimelineRow::entity`].
+pub fn entities(event: &RecordedEvent) -> impl Iterator<Item = String> {
+    std::iter::once(event.stream_id.clone()).chain(others_concerned(&event.event))
 }
 
 /// Whom an event is about besides its own stream.

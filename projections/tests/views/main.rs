@@ -1,4 +1,6 @@
 //! The views against a real PostgreSQL and a real ledger.
 
 mod reads;
+mod rebuilding;
+mod running;
 mod support;

@@ -1,0 +1,66 @@
+//! Which account is meant, and who belongs to its life.
+
+use anyhow::bail;
+use cqrs_es::Aggregate;
+use domain::Event;
+use domain::account::{Account, AccountEvent, Holder};
+use domain::ids::AccountId;
+use ledger::{Ledger, RecordedEvent};
+use std::collections::BTreeSet;
+
+/// The account with this id or this login.
+///
+/// # Errors
+/// There is none, or the ledger can't be read.
+pub async fn find(ledger: &Ledger, id_or_login: &str) -> anyhow::Result<AccountId> {
+    let text = id_or_login.trim();
+    if let Ok(account) = text.parse::<AccountId>() {
+        return Ok(account);
+    }
+    // By the reservation, which the ledger writes with the event, not by a view.
+    let hash = ledger.lookup_hash("login", &text.to_lowercase());
+    match ledger.reserved("login", &hash).await? {
+        Some(owner) => Ok(owner.parse()?),
+        None => bail!("no account has the id or login `{text}`"),
+    }
+}
+
+/// The account's own events.
+///
+/// # Errors
+/// There are none, or they can't be read.
+pub async fn events(ledger: &Ledger, account: AccountId) -> anyhow::Result<Vec<RecordedEvent>> {
+    let events = ledger.read_stream(Account::TYPE, &account.to_string(), 1).await?;
+    if events.is_empty() {
+        bail!("there is no account {account}");
+    }
+    Ok(events)
+}
+
+/// Ids whose events belong to the account's life: its own, its holder's, those of every guardian record that ever
+/// stood behind it and of every child ever confirmed, reported or detached.
+pub fn concerned(account: AccountId, events: &[RecordedEvent]) -> BTreeSet<String> {
+    let mut ids = BTreeSet::from([account.to_string()]);
+    for recorded in events {
+        let Event::Account(event) = &recorded.event else { continue };
+        ids.extend(match event {
+            AccountEvent::AccountOpened { holder: Holder::Pupil(pupil), account: _ } => Some(pupil.to_string()),
+            AccountEvent::AccountOpened { holder: Holder::Guardian(guardian), account: _ }
+            | AccountEvent::GuardianRecordAttached { guardian }
+            | AccountEvent::GuardianRecordDetached { guardian } => Some(guardian.to_string()),
+            AccountEvent::ChildConfirmed { pupil }
+            | AccountEvent::ChildReported { pupil }
+            | AccountEvent::ChildDetached { pupil, cause: _ } => Some(pupil.to_string()),
+            AccountEvent::VerificationCodeIssued { .. }
+            | AccountEvent::VerificationCodeAccepted { .. }
+            | AccountEvent::LoginAssigned { .. }
+            | AccountEvent::PasswordChosen { .. }
+            | AccountEvent::AccountActivated {}
+            | AccountEvent::ProvisionalPasswordIssued { .. }
+            | AccountEvent::AccountDisabled {}
+            | AccountEvent::AccountEnabled {}
+            | AccountEvent::AccountClosed {} => None,
+        });
+    }
+    ids
+}

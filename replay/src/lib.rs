@@ -1,0 +1,10 @@
+//! What an auditor asks of the ledger: an account's history, its state at a moment, and proof that nothing was
+//! changed. The program `matricule-replay` is its command line.
+
+pub mod account;
+pub mod check;
+pub mod history;
+pub mod language;
+pub mod source;
+pub mod state;
+pub mod words;

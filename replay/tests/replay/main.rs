@@ -1,0 +1,6 @@
+//! The auditor's program against a real ledger.
+
+mod checking;
+mod support;
+mod telling;
+mod words;
