@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::delivery::Sending;
 use crate::incident::RequestLog;
 use crate::oidc::Keys;
+use crate::session::Guard;
 use ledger::Ledger;
 use projections::Views;
 use sqlx::PgPool;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub sending: Sending,
     /// The keys that sign tokens.
     pub keys: Keys,
+    /// What guards the ways in.
+    pub guard: Guard,
     /// The record of requests.
     pub requests: RequestLog,
 }

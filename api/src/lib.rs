@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`router`], the table of contents.
 
+pub mod activation;
 pub mod app;
 pub mod cli;
 pub mod clock;
@@ -10,9 +11,12 @@ pub mod delivery;
 pub mod headers;
 pub mod import;
 pub mod incident;
+pub mod limits;
 mod listen;
 pub mod oidc;
 pub mod pages;
+pub mod password;
+pub mod reset;
 pub mod router;
 pub mod running;
 pub mod session;

@@ -1,11 +1,11 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{delivery, headers, incident, oidc, pages};
+use crate::{activation, delivery, headers, incident, oidc, pages, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::{ConfigError, CsrfLayer};
@@ -20,6 +20,20 @@ pub(crate) fn routes() -> Router<App> {
         .route("/problems/{code}", get(pages::problem))
         .route("/language/{code}", get(pages::switch_language))
         .route("/assets/{*file}", get(pages::assets::asset))
+        // Signing in
+        .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
+        .route("/sign-out", post(session::sign_out))
+        .route("/account", get(session::account))
+        // First use and recovery
+        .route("/activate", get(activation::show_identify).post(activation::identify))
+        .route("/reset", get(reset::show_reset).post(reset::reset))
+        .route("/reset/identity", post(reset::reset_by_identity))
+        .route("/code", get(activation::show_code).post(activation::check_code))
+        .route("/code/resend", post(activation::resend_code))
+        .route("/children", get(activation::show_children))
+        .route("/children/confirm", post(activation::confirm_child))
+        .route("/children/report", post(activation::report_child))
+        .route("/new-password", get(activation::show_password).post(activation::choose_password))
         // OpenID provider
         .merge(oidc::routes())
         // Demo
@@ -47,6 +61,7 @@ pub(crate) fn around(routes: Router<App>, app: App) -> Result<Router, ConfigErro
         .add_trusted_origin(app.config.origin())?
         .with_insecure_bypass(|_, uri| oidc::takes_foreign_forms(uri.path()));
     Ok(routes
+        .layer(from_fn_with_state(app.clone(), session::recognise))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(same_site)
         .layer(from_fn_with_state(app.clone(), incident::around))

@@ -6,6 +6,7 @@ use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::incident::RequestLog;
 use crate::oidc::Keys;
+use crate::session::Guard;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
@@ -64,7 +65,8 @@ impl Running {
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let keys = Keys::new(db.clone(), ledger.clone());
-        let app = App::new(Parts { config, clock, db, ledger, views, sending, keys, requests });
+        let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
+        let app = App::new(Parts { config, clock, db, ledger, views, guard, sending, keys, requests });
         let tidying = crate::tidying::start(app.clone());
         Ok(Self { app, database, runner, delivery, record, tidying })
     }

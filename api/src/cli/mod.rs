@@ -8,6 +8,7 @@ mod incident;
 mod keys;
 mod outbox;
 mod relying_party;
+mod reset;
 mod sample;
 mod serve;
 mod telemetry;
@@ -74,6 +75,8 @@ enum Command {
     Incident(incident::Incident),
     /// List messages that were not sent, or perhaps not
     Outbox(outbox::Outbox),
+    /// Hand out a provisional password
+    Reset(reset::Reset),
 }
 
 /// Runs a command to its end.
@@ -89,6 +92,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
+        Command::Reset(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

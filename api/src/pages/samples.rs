@@ -24,6 +24,13 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     #[cfg(test)]
     render::<SpecimenPage>(view, &mut out);
     render::<crate::delivery::InboxPage>(view, &mut out);
+    render::<crate::session::SignInPage>(view, &mut out);
+    render::<crate::session::AccountPage>(view, &mut out);
+    render::<crate::activation::IdentifyPage>(view, &mut out);
+    render::<crate::activation::CodePage>(view, &mut out);
+    render::<crate::activation::ChildrenPage>(view, &mut out);
+    render::<crate::activation::PasswordPage>(view, &mut out);
+    render::<crate::reset::ResetPage>(view, &mut out);
     out
 }
 
@@ -52,7 +59,12 @@ impl Sample for SpecimenPage {
         let mut errors = super::FormErrors::new();
         errors.add("surname", "Indiquez le nom");
         errors.add("birth", "Cette date n’est pas celle que l’école connaît");
-        let user = crate::session::CurrentUser { account: uuid::Uuid::nil().into(), name: "p.fictif".into() };
+        let user = crate::session::CurrentUser {
+            account: uuid::Uuid::nil().into(),
+            name: "p.fictif".into(),
+            authenticated_at: chrono::DateTime::UNIX_EPOCH,
+            method: crate::session::Method::Password,
+        };
         let signed_in = View { user: Some(user), demo: true, ..view.clone() };
         vec![
             Self { view: signed_in, errors: super::FormErrors::new(), value: "", date: date() },

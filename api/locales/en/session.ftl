@@ -1,0 +1,24 @@
+session-sign-in-title = Sign in
+session-login = Login
+session-login-hint = For example t.lefictif or t.lefictif1.
+session-password = Password
+session-sign-in = Sign in
+session-forgotten = Forgotten login or password
+session-first-use = First visit: activate my account
+session-sign-in-wrong = The login or the password is wrong. Check both and try again.
+session-provisional-expired = This provisional password is no longer valid. Ask the school or support for a new one.
+session-not-in-use = This account is no longer in use. Please contact the school.
+session-switch = You are signed in as { $login }. Signing in here with another login will change the user.
+session-too-many = { $minutes ->
+    [one] Too many attempts. Try again in a minute, or choose “Forgotten login or password”.
+   *[other] Too many attempts. Try again in { $minutes } minutes, or choose “Forgotten login or password”.
+}
+session-account-title = My account
+session-account-login = Your login:
+session-account-children = { $count ->
+    [one] My child
+   *[other] My children
+}
+
+error-form-expired-title = This form has expired
+error-form-expired-text = The page was left open too long, or your browser refuses cookies. Allow them for this site, reload the previous page and try again.

@@ -1,0 +1,116 @@
+//! Who is signed in.
+//!
+//! A session is alive while four things are: its row (not idle, not too old), its account (in use), and the very
+//! password it was opened with. The last two are read from the account's own stream, under each request. So a reset
+//! and a disabling end every session in the transaction that records them; deleting the rows afterwards is tidying.
+
+use super::cookies::{Cookies, Kind};
+use super::store::{self, Method, Opening};
+use super::token::Token;
+use crate::app::App;
+use crate::incident::{AppError, Incident};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::account::{Account, Password, Status};
+use domain::ids::{AccountId, SecretId};
+use domain::personal::Personal;
+
+/// Who is signed in, as pages and endpoints see it. An extractor: who is not is sent to sign in, and comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CurrentUser {
+    /// The account.
+    pub account: AccountId,
+    /// What to call them on a page: their login.
+    pub name: String,
+    /// When they proved to be so.
+    pub authenticated_at: DateTime<Utc>,
+    /// How.
+    pub method: Method,
+}
+
+impl CurrentUser {
+    /// Whether the authentication is recent enough: `max_age` of an authorization request, or the configured span
+    /// before a change of phone, e-mail or password. Otherwise send the browser to [`sign_in_path`].
+    pub fn authenticated_within(&self, max_age: TimeDelta, now: DateTime<Utc>) -> bool {
+        now - self.authenticated_at <= max_age
+    }
+}
+
+/// The sign-in page that leads back to `here` (path and query of this service).
+pub fn sign_in_path(here: &str) -> String {
+    let back: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    format!("/sign-in?return_to={back}")
+}
+
+/// Middleware around all pages: finds the session, and tells the incident's record and the pages who it is.
+pub async fn recognise(State(app): State<App>, request: Request, next: Next) -> Result<Response, AppError> {
+    let (mut parts, body) = request.into_parts();
+    let Ok(cookies) = Cookies::from_request_parts(&mut parts, &app).await;
+    if let Some(token) = cookies.session.filter(|_| !parts.uri.path().starts_with("/assets/"))
+        && let Some(user) = current(&app, &token).await?
+    {
+        let Ok(incident) = Incident::from_request_parts(&mut parts, &app).await;
+        incident.note_user(user);
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// The holder of a live session.
+async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppError> {
+    let now = app.clock.now();
+    let cookie = token.hash(&app.ledger, "session");
+    let Some(session) = store::find(app, &cookie, now).await? else { return Ok(None) };
+    let account = app.ledger.load::<Account>(&session.account.to_string()).await?.aggregate;
+    if account.status != Status::Activated || account.password != Some(Password::Personal(session.credential)) {
+        store::end(&app.db, &cookie).await?;
+        return Ok(None);
+    }
+    store::touch(app, &cookie, &session, now).await?;
+    Ok(Some(CurrentUser {
+        account: session.account,
+        name: account.login.as_ref().and_then(Personal::known).cloned().unwrap_or_default(),
+        authenticated_at: session.authenticated_at,
+        method: session.method,
+    }))
+}
+
+/// Opens a session, always under a new id, in place of whatever the browser held. Returns the cookies to set.
+///
+/// # Errors
+/// When the database fails or there is no randomness.
+pub async fn open(
+    app: &App,
+    cookies: &Cookies,
+    account: AccountId,
+    credential: SecretId,
+    method: Method,
+) -> Result<CookieJar, AppError> {
+    if let Some(old) = &cookies.session {
+        store::end(&app.db, &old.hash(&app.ledger, "session")).await?;
+    }
+    let token = Token::draw()?;
+    let new = Opening { account, credential, method };
+    store::insert(app, &token.hash(&app.ledger, "session"), &new, app.clock.now()).await?;
+    tracing::info!(%account, method = method.as_str(), "signed in");
+    Ok(CookieJar::new()
+        .add(super::cookies::cookie(app, Kind::Session, token.expose()))
+        .add(super::cookies::removal(app, Kind::Flow))
+        .add(super::cookies::removal(app, Kind::Browser)))
+}
+
+impl FromRequestParts<App> for CurrentUser {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let Ok(incident) = Incident::from_request_parts(parts, app).await;
+        incident.user().ok_or_else(|| {
+            // What was posted is lost on the way: come back to the start page of the account instead.
+            let here = parts.uri.path_and_query().filter(|_| parts.method == axum::http::Method::GET);
+            Redirect::to(&sign_in_path(here.map_or("/account", |here| here.as_str()))).into_response()
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! `GET` and `POST /sign-in`
+
+use super::address::ClientAddress;
+use super::cookies::{Cookies, Kind, cookie};
+use super::current;
+use super::device::KnownDevice;
+use super::form::{Binding, PageForm, Submitted};
+use super::return_to::{self, ReturnTo};
+use super::store::Method;
+use super::throttle::Attempt;
+use super::token::Token;
+use crate::activation::flow::{Flow, Kind as FlowKind, NewFlow, Step};
+use crate::app::App;
+use crate::incident::{AppError, Incident};
+use crate::limits::Refused;
+use crate::pages::{FormErrors, Page, Sample, View};
+use crate::password::{HashError, Password as Typed};
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
+use domain::account::{Account, Password, Status};
+use domain::ids::{AccountId, SecretId};
+use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Longest login looked at, in characters.
+const MAX_LOGIN: usize = 100;
+
+/// Where to go afterwards.
+#[derive(Deserialize)]
+pub struct Destination {
+    #[serde(default, deserialize_with = "return_to::lenient")]
+    return_to: Option<ReturnTo>,
+}
+
+/// What is typed.
+#[derive(Deserialize)]
+pub struct SignInForm {
+    login: String,
+    password: Zeroizing<String>,
+    #[serde(default, deserialize_with = "return_to::lenient")]
+    return_to: Option<ReturnTo>,
+}
+
+impl PageForm for SignInForm {
+    const NAME: &'static str = "sign-in";
+    const BINDING: Binding = Binding::Browser;
+}
+
+/// Login and password.
+#[derive(Template, Debug)]
+#[template(path = "session/sign_in.html")]
+pub struct SignInPage {
+    view: View,
+    token: String,
+    login: String,
+    return_to: Option<ReturnTo>,
+    errors: FormErrors,
+    /// What to say above the form; empty for nothing.
+    notice: String,
+}
+
+impl Sample for SignInPage {
+    fn samples(view: &View) -> Vec<Self> {
+        let mut errors = FormErrors::new();
+        errors.add("login", view.t("session-sign-in-wrong"));
+        let page = |errors: FormErrors, notice: &str| Self {
+            view: view.clone(),
+            token: "…".into(),
+            login: "t.lefictif".into(),
+            return_to: ReturnTo::read("/account"),
+            errors,
+            notice: notice.into(),
+        };
+        vec![page(FormErrors::new(), ""), page(errors, ""), page(FormErrors::new(), "…")]
+    }
+}
+
+/// Shows the form. Who is signed in already is told so: signing in here changes the user.
+///
+/// # Errors
+/// When there is no randomness.
+pub async fn show_sign_in(
+    State(app): State<App>,
+    view: View,
+    cookies: Cookies,
+    Query(destination): Query<Destination>,
+) -> Result<Response, AppError> {
+    let (browser, jar) = cookies.browser(&app)?;
+    let token = SignInForm::token(&app, &browser);
+    let notice = view.user.as_ref().map_or_else(String::new, |user| view.t1("session-switch", "login", &user.name));
+    let (login, errors, return_to) = (String::new(), FormErrors::new(), destination.return_to);
+    Ok((jar, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response())
+}
+
+/// What the login and the password turned out to be.
+enum Outcome {
+    Wrong,
+    In { account: AccountId, credential: SecretId },
+    MustChange { account: AccountId, credential: SecretId },
+    ProvisionalExpired,
+    NotInUse,
+}
+
+/// Signs in.
+///
+/// # Errors
+/// When too many passwords wait, or something fails.
+pub async fn sign_in(
+    State(app): State<App>,
+    view: View,
+    incident: Incident,
+    cookies: Cookies,
+    ClientAddress(address): ClientAddress,
+    Submitted(form): Submitted<SignInForm>,
+) -> Result<Response, AppError> {
+    let login = normalise_login(&form.login);
+    let device = KnownDevice::find(&app.ledger, &cookies.device, &login);
+    let attempt = Attempt { login: &login, address, device: device.as_ref() };
+    let guard = &app.guard;
+    if let Err(refused) = guard.throttle.begin(&guard.limits, &attempt, app.clock.now()).await? {
+        return Ok(too_many(&app, view, &cookies, form, refused));
+    }
+    let outcome = check(&app, &login, &form.password).await?;
+    if matches!(outcome, Outcome::Wrong) {
+        guard.throttle.failed(&guard.limits, &attempt, app.clock.now()).await?;
+        tracing::info!("sign-in refused");
+    } else {
+        guard.throttle.succeeded(&guard.limits, &attempt).await?;
+    }
+    match outcome {
+        Outcome::Wrong => Ok(again(&app, view, &cookies, form, "session-sign-in-wrong")),
+        Outcome::ProvisionalExpired => Ok(again(&app, view, &cookies, form, "session-provisional-expired")),
+        Outcome::NotInUse => Ok(again(&app, view, &cookies, form, "session-not-in-use")),
+        Outcome::MustChange { account, credential } => {
+            let jar = force_change(&app, account, credential, form.return_to).await?;
+            Ok((jar, Redirect::to(Step::Password.path())).into_response())
+        }
+        Outcome::In { account, credential } => {
+            let jar = current::open(&app, &cookies, account, credential, Method::Password).await?;
+            let device = KnownDevice::remember(&app.ledger, &cookies.device, &login)?;
+            let jar = jar.add(cookie(&app, Kind::Device, &device));
+            incident.note_user(super::CurrentUser {
+                account,
+                name: login,
+                authenticated_at: app.clock.now(),
+                method: Method::Password,
+            });
+            let target = form.return_to.as_ref().map_or("/account", ReturnTo::as_str);
+            Ok((jar, Redirect::to(target)).into_response())
+        }
+    }
+}
+
+/// A login as it is stored: lower case, without the spaces around it.
+pub fn normalise_login(typed: &str) -> String {
+    typed.trim().chars().take(MAX_LOGIN + 1).nfkc().collect::<String>().to_lowercase()
+}
+
+/// Compares. The same statements and the same hashing, whether or not the login is anyone's.
+async fn check(app: &App, login: &str, password: &str) -> Result<Outcome, AppError> {
+    let now = app.clock.now();
+    let owner = app.ledger.reserved("login", &app.ledger.lookup_hash("login", login)).await?;
+    let owner = owner.unwrap_or_else(|| Uuid::nil().to_string());
+    let account = app.ledger.load::<Account>(&owner).await?.aggregate;
+    let credential = account.password.as_ref().map_or(SecretId(Uuid::nil()), Password::secret);
+    // Not "as of now": a provisional password that has expired must still be told from a wrong one.
+    let stored = app.ledger.vault_get(credential, chrono::DateTime::UNIX_EPOCH).await?;
+    let stored = stored.and_then(|stored| String::from_utf8(stored.secret.to_vec()).ok()).map(Zeroizing::new);
+    let provisional = account.must_change_password();
+    let typed = Typed::read(password).map(|typed| if provisional { typed.as_provisional() } else { typed });
+    // Too long to be anyone's password: as good as a wrong one.
+    let (typed, stored) = match typed {
+        Some(typed) => (typed, stored),
+        None => (Typed::read("").ok_or_else(AppError::bad_request)?, None),
+    };
+    let right = match app.guard.passwords.verify(typed, stored).await {
+        Ok(right) => right,
+        Err(error @ HashError::Busy) => return Err(AppError::unavailable(error)),
+        Err(error) => return Err(AppError::internal(error)),
+    };
+    let (Some(id), Some(password), true) = (account.id, account.password, right) else { return Ok(Outcome::Wrong) };
+    Ok(match (account.status, password) {
+        (Status::Disabled { .. } | Status::Closed | Status::Absent, _) => Outcome::NotInUse,
+        (_, Password::Personal(credential)) => Outcome::In { account: id, credential },
+        (_, Password::Provisional { expires_at, .. }) if now >= expires_at => Outcome::ProvisionalExpired,
+        (_, Password::Provisional { secret, .. }) => Outcome::MustChange { account: id, credential: secret },
+    })
+}
+
+/// Begins the forced change: no session yet, only a flow that leads to choosing a password.
+async fn force_change(
+    app: &App,
+    account: AccountId,
+    credential: SecretId,
+    return_to: Option<ReturnTo>,
+) -> Result<CookieJar, AppError> {
+    let token = Token::draw()?;
+    let new = NewFlow {
+        kind: FlowKind::Change,
+        step: Step::Password,
+        account: Some(account),
+        credential: Some(credential),
+        return_to,
+        sms: None,
+    };
+    Flow::start(app, &token, new).await?;
+    Ok(CookieJar::new().add(cookie(app, Kind::Flow, token.expose())))
+}
+
+/// The form once more, with what to do.
+fn again(app: &App, view: View, cookies: &Cookies, form: SignInForm, message: &str) -> Response {
+    let mut errors = FormErrors::new();
+    errors.add("login", view.t(message));
+    refusal(app, view, cookies, form, errors, String::new(), StatusCode::UNPROCESSABLE_ENTITY)
+}
+
+fn too_many(app: &App, view: View, cookies: &Cookies, form: SignInForm, refused: Refused) -> Response {
+    let wait = refused.retry_after(app.clock.now());
+    let notice = view.tn("session-too-many", "minutes", wait.as_secs().div_ceil(60));
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = refusal(app, view, cookies, form, FormErrors::new(), notice, status);
+    response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().into());
+    response
+}
+
+fn refusal(
+    app: &App,
+    view: View,
+    cookies: &Cookies,
+    form: SignInForm,
+    errors: FormErrors,
+    notice: String,
+    status: StatusCode,
+) -> Response {
+    // The form came with this cookie, or it would not have been accepted.
+    let token = cookies.browser.as_ref().map(|browser| SignInForm::token(app, browser)).unwrap_or_default();
+    let SignInForm { login, return_to, password: _ } = form;
+    (status, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_is_found_however_it_is_typed() {
+        assert_eq!(normalise_login(" T.Lefictif1\n"), "t.lefictif1");
+        assert_eq!(normalise_login("ｔ．lefictif"), "t.lefictif");
+        assert!(normalise_login(&"a".repeat(10_000)).len() <= MAX_LOGIN + 1);
+    }
+}

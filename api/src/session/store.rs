@@ -1,0 +1,146 @@
+//! Session rows.
+
+use crate::app::App;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::ids::{AccountId, SecretId};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// How a session's holder proved to be so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// By password.
+    Password,
+    /// By a code sent to the phone, then choosing a password.
+    Sms,
+}
+
+impl Method {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Sms => "sms",
+        }
+    }
+
+    /// Authentication method references (RFC 8176).
+    pub fn amr(self) -> &'static [&'static str] {
+        match self {
+            Self::Password => &["pwd"],
+            Self::Sms => &["sms", "pwd"],
+        }
+    }
+
+    pub(crate) fn read(text: &str) -> Self {
+        if text == "sms" { Self::Sms } else { Self::Password }
+    }
+}
+
+/// A live session's row.
+pub(crate) struct Session {
+    pub account: AccountId,
+    /// The password in force when it was opened.
+    pub credential: SecretId,
+    pub authenticated_at: DateTime<Utc>,
+    pub method: Method,
+    pub seen_at: DateTime<Utc>,
+}
+
+/// Rows are touched at most this often.
+const TOUCH_AFTER: TimeDelta = TimeDelta::seconds(60);
+
+type Row = (Uuid, Uuid, DateTime<Utc>, String, DateTime<Utc>);
+
+/// A session that neither idled nor lived too long.
+pub(crate) async fn find(app: &App, cookie: &[u8; 32], now: DateTime<Utc>) -> sqlx::Result<Option<Session>> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT account, credential, authenticated_at, method, seen_at FROM service.session
+         WHERE cookie_hash = $1 AND expires_at > $2 AND seen_at > $3",
+    )
+    .bind(cookie.as_slice())
+    .bind(now)
+    .bind(now - app.config.sessions.idle.delta())
+    .fetch_optional(&app.db)
+    .await?;
+    Ok(row.map(|(account, credential, authenticated_at, method, seen_at)| Session {
+        account: AccountId(account),
+        credential: SecretId(credential),
+        authenticated_at,
+        method: Method::read(&method),
+        seen_at,
+    }))
+}
+
+/// Notes that a session is in use; seldom writes.
+pub(crate) async fn touch(app: &App, cookie: &[u8; 32], session: &Session, now: DateTime<Utc>) -> sqlx::Result<()> {
+    if now - session.seen_at < TOUCH_AFTER {
+        return Ok(());
+    }
+    sqlx::query("UPDATE service.session SET seen_at = greatest(seen_at, $2) WHERE cookie_hash = $1")
+        .bind(cookie.as_slice())
+        .bind(now)
+        .execute(&app.db)
+        .await?;
+    Ok(())
+}
+
+/// A session about to open.
+pub(crate) struct Opening {
+    pub account: AccountId,
+    pub credential: SecretId,
+    pub method: Method,
+}
+
+/// Opens one.
+pub(crate) async fn insert(app: &App, cookie: &[u8; 32], new: &Opening, now: DateTime<Utc>) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO service.session (cookie_hash, account, credential, authenticated_at, method, seen_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $4, $6)",
+    )
+    .bind(cookie.as_slice())
+    .bind(new.account.0)
+    .bind(new.credential.0)
+    .bind(now)
+    .bind(new.method.as_str())
+    .bind(now + app.config.sessions.absolute.delta())
+    .execute(&app.db)
+    .await?;
+    Ok(())
+}
+
+/// Ends one.
+pub(crate) async fn end(db: &PgPool, cookie: &[u8; 32]) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM service.session WHERE cookie_hash = $1").bind(cookie.as_slice()).execute(db).await?;
+    Ok(())
+}
+
+/// Ends all sessions and flows of an account, to be called once the event that ends them is recorded. Even if this
+/// fails they are dead: see [`super::current`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_all(db: &PgPool, account: AccountId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM service.session WHERE account = $1").bind(account.0).execute(db).await?;
+    sqlx::query("DELETE FROM service.flow WHERE account = $1").bind(account.0).execute(db).await?;
+    Ok(())
+}
+
+/// Deletes what has expired, a bounded number at a time: sessions, flows and counters. Returns how many rows.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sweep(db: &PgPool, now: DateTime<Utc>) -> sqlx::Result<u64> {
+    let mut swept = crate::limits::sweep(db, now).await?;
+    for table in ["service.session", "service.flow"] {
+        swept += sqlx::query(&format!(
+            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM {table} WHERE expires_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))"
+        ))
+        .bind(now)
+        .execute(db)
+        .await?
+        .rows_affected();
+    }
+    Ok(swept)
+}
