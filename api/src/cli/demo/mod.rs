@@ -14,6 +14,10 @@ use crate::import::{ImportOptions, Importer};
 use crate::running::Running;
 use anyhow::{Context, bail};
 use clap::Args;
+use domain::context::{Actor, Reason};
+use domain::establishment::{Establishment, EstablishmentCommand};
+use domain::identifiers::Degree;
+use domain::ids::CommandId;
 use guide::Guide;
 use ledger::postgres::{DataDir, Database, Source};
 use relying_party::RelyingParty;
@@ -23,6 +27,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 /// Where the demo listens unless told otherwise.
 const PORT: u16 = 8080;
@@ -168,6 +173,28 @@ async fn import(running: &Running, set: &DemoSet) -> anyhow::Result<()> {
     let options = ImportOptions::default();
     for export in importer.validate(set.files.clone(), &options).await? {
         importer.import(export?, &options, &|_| {}).await?;
+    }
+    name_schools(running, set).await
+}
+
+/// Exported files don't hold the schools' names.
+async fn name_schools(running: &Running, set: &DemoSet) -> anyhow::Result<()> {
+    let app = &running.app;
+    let schools =
+        [(&set.college, set.college_name), (&set.ecole, set.ecole_name), (&set.other_college, set.other_college_name)];
+    for (school, name) in schools {
+        let context = domain::context::Context {
+            command: CommandId(Uuid::now_v7()),
+            actor: Actor::Service,
+            on_behalf_of: None,
+            reason: Reason::Administration,
+            reference: None,
+            effective_at: app.clock.now(),
+        };
+        let degree = if school.secondary { Degree::Second } else { Degree::First };
+        let (name, academie) = (Some(name.to_owned()), Some(school.academie));
+        let describe = EstablishmentCommand::Describe { uai: school.uai, name, academie, degree };
+        app.ledger.execute::<Establishment>(&school.uai.to_string(), describe, &context).await?;
     }
     Ok(())
 }

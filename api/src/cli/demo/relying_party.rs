@@ -22,8 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct RelyingParty {
     /// Where its users reach it.
     pub origin: String,
-    /// What it is registered as.
-    pub registered: Registered,
     /// Why it does not run.
     pub missing: Option<String>,
     child: Option<Child>,
@@ -46,18 +44,13 @@ impl RelyingParty {
             Ok(child) => (Some(child), None),
             Err(reason) => (None, Some(format!("{reason:#}"))),
         };
-        Ok(Self { origin, registered, missing, child })
+        Ok(Self { origin, missing, child })
     }
 
     /// For the guide's test.
     #[cfg(test)]
     pub(super) fn sample() -> Self {
-        let registered = Registered {
-            client_id: domain::ids::RelyingPartyId(Uuid::nil()),
-            client_secret: String::new(),
-            port: 8090,
-        };
-        Self { origin: origin(8090), registered, missing: None, child: None }
+        Self { origin: origin(8090), missing: None, child: None }
     }
 
     /// Stops it.
