@@ -28,10 +28,10 @@ pub struct Parts {
     pub ledger: Ledger,
     /// Reads of the views.
     pub views: Views,
-    /// What became of messages.
-    pub sending: Sending,
     /// The keys that sign tokens.
     pub keys: Keys,
+    /// What became of messages.
+    pub sending: Sending,
     /// What guards the ways in.
     pub guard: Guard,
     /// The record of requests.

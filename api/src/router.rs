@@ -1,7 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{activation, delivery, headers, incident, oidc, pages, reset, session};
+use crate::{activation, delivery, headers, import, incident, oidc, pages, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -20,6 +20,11 @@ pub(crate) fn routes() -> Router<App> {
         .route("/problems/{code}", get(pages::problem))
         .route("/language/{code}", get(pages::switch_language))
         .route("/assets/{*file}", get(pages::assets::asset))
+        // OpenID provider
+        .merge(oidc::routes())
+        // Demo
+        .route("/demo", get(delivery::to_inbox))
+        .route("/demo/inbox", get(delivery::inbox))
         // Signing in
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
         .route("/sign-out", post(session::sign_out))
@@ -34,11 +39,10 @@ pub(crate) fn routes() -> Router<App> {
         .route("/children/confirm", post(activation::confirm_child))
         .route("/children/report", post(activation::report_child))
         .route("/new-password", get(activation::show_password).post(activation::choose_password))
-        // OpenID provider
-        .merge(oidc::routes())
-        // Demo
-        .route("/demo", get(delivery::to_inbox))
-        .route("/demo/inbox", get(delivery::inbox))
+        // Programs of the school information systems
+        .route("/api/imports", post(import::http::create).layer(DefaultBodyLimit::disable()))
+        .route("/api/imports/{id}", get(import::http::status))
+        .route("/api/imports/{id}/report", get(import::http::report))
         // Supervision
         .route("/healthz", get(pages::health::alive))
         .route("/readyz", get(pages::health::ready))

@@ -4,6 +4,7 @@ use crate::app::{App, Parts};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
+use crate::import;
 use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
@@ -62,11 +63,12 @@ impl Running {
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
+        let keys = Keys::new(db.clone(), ledger.clone());
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
-        let keys = Keys::new(db.clone(), ledger.clone());
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
-        let app = App::new(Parts { config, clock, db, ledger, views, guard, sending, keys, requests });
+        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests });
+        import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
         Ok(Self { app, database, runner, delivery, record, tidying })
     }
@@ -74,10 +76,10 @@ impl Running {
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
         let Self { app, database, runner, delivery, record, tidying } = self;
-        delivery.stop(FAREWELL).await;
         // Whatever it leaves half-done is done by the next round.
         tidying.abort();
         let _ = tidying.await;
+        delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         runner.stop().await;
         let db = app.db.clone();

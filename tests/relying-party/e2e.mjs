@@ -2,7 +2,7 @@
 // client library what comes back. Prints one JSON object with what it saw; exits 1 at the first thing amiss.
 //
 //   ISSUER, CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, POST_LOGOUT_REDIRECT_URI, LOGIN, PASSWORD, SCOPE
-import './webcrypto.mjs';
+import './compatibility.mjs';
 import assert from 'node:assert/strict';
 import * as oidc from 'openid-client';
 

@@ -6,7 +6,7 @@
 //   PORT           where to listen on 127.0.0.1, by default 8090
 //   SCOPE          what to ask for, by default everything
 //   NAME           the service's name on its own pages
-import './webcrypto.mjs';
+import './compatibility.mjs';
 import * as oidc from 'openid-client';
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';

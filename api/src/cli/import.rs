@@ -50,8 +50,9 @@ pub struct Import {
     #[arg(long)]
     accept_departures: bool,
     /// The largest share of an establishment's pupils that may leave by not being in its export
-    #[arg(long, default_value_t = 0.3, value_name = "SHARE", value_parser = share)]
-    departure_share: f64,
+    /// (default: `imports.departure_share` of the configuration)
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    departure_share: Option<f64>,
     /// Where the reports on refused records are written
     #[arg(long, default_value = ".", value_name = "DIRECTORY")]
     report_dir: PathBuf,
@@ -137,7 +138,7 @@ impl Import {
         telemetry::start(&config.log)?;
         let beside = Beside::open(&config).await?;
         let done = match &self.command {
-            None => self.import(&beside.importer()).await,
+            None => self.import(&beside.importer(), config.imports.departure_share).await,
             Some(ImportCommand::Queue { uai }) => list_queue(&beside, *uai).await,
             Some(ImportCommand::Settle { guardian, number, pupil }) => {
                 settle(&beside, *guardian, *number, pupil.0).await
@@ -147,12 +148,12 @@ impl Import {
         done
     }
 
-    async fn import(&self, importer: &Importer) -> anyhow::Result<()> {
+    async fn import(&self, importer: &Importer, share: f64) -> anyhow::Result<()> {
         let options = ImportOptions {
             uai: self.uai,
             allow_older: self.allow_older,
             accept_departures: self.accept_departures,
-            departure_share: self.departure_share,
+            departure_share: self.departure_share.unwrap_or(share),
             dry_run: self.dry_run,
         };
         let mut failed = 0_usize;

@@ -132,6 +132,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.sessions.idle > config.sessions.absolute,
         "sessions.idle: longer than sessions.absolute; make it shorter",
     );
+    let digest = |token: &String| token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+    refuse(
+        !config.imports.tokens.iter().all(digest),
+        "imports.tokens: give the SHA-256 of each token, 64 hexadecimal digits, not the token itself",
+    );
+    refuse(!(0.0..=1.0).contains(&config.imports.departure_share), "imports.departure_share: a number from 0 to 1");
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
     refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");

@@ -59,6 +59,8 @@ pub struct Config {
     pub sms: Option<Sms>,
     /// Who runs the service.
     pub operator: Operator,
+    /// School data over the API.
+    pub imports: Imports,
     /// The demo.
     pub demo: Demo,
 }
@@ -197,6 +199,22 @@ pub struct Operator {
     pub contact: Option<String>,
 }
 
+/// `[imports]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Imports {
+    /// SHA-256, hexadecimal, of each token that opens `/api/imports`.
+    pub tokens: Vec<String>,
+    /// The largest share of an establishment's pupils that may leave by not being in its export, 0 to 1.
+    pub departure_share: f64,
+}
+
+impl Default for Imports {
+    fn default() -> Self {
+        Self { tokens: Vec::new(), departure_share: 0.3 }
+    }
+}
+
 /// `[demo]`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -223,6 +241,7 @@ impl Default for Config {
             smtp: None,
             sms: None,
             operator: Operator::default(),
+            imports: Imports::default(),
             demo: Demo::default(),
         }
     }

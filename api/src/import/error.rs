@@ -53,3 +53,15 @@ pub enum ImportError {
     #[error("the import was interrupted; run it again, it goes on where it stopped")]
     Interrupted,
 }
+
+impl ImportError {
+    /// Whether the same import, run again, goes on: it was not refused but kept from going on.
+    pub fn can_be_resumed(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Older { .. } | Self::TooManyDepartures { .. } | Self::Running(_) => false,
+            Self::Busy | Self::Read(_) | Self::Append(_) | Self::Database(_) | Self::Views(_) | Self::Interrupted => {
+                true
+            }
+        }
+    }
+}

@@ -69,7 +69,7 @@ pub struct Progress {
 pub type Watch<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// What one export came to.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// Whose export.
     pub establishment: Uai,
@@ -85,7 +85,7 @@ pub struct Summary {
 }
 
 /// What an import did.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// These very files are in already: nothing was done.

@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod guardians;
 mod held;
+pub mod http;
 mod importer;
 mod known;
 mod loader;

@@ -5,11 +5,16 @@
 //! | `openid` | `sub`: pairwise, the same for all relying parties of one sector |
 //! | `profile` | `given_name`, `family_name`, `name`, and their field names `givenName`, `sn` |
 //! | `affiliation` | `FrEduCtPersonAffiliation`: of `eleve1d`, `eleve2d`, `resp1d`, `resp2d`, those that hold |
-//! | `establishment` | for a pupil: `FrEduCtEleveUAI`, `FrEduCtEleveNiveau`, and `establishments` with name and class |
-//! | `children` | for a guardian: `children`, each with pairwise `sub`, names, establishments and relationship |
-//! | `birthdate` | `birthdate` of a pupil (`FrEduCtDateNaissance`), and of each child where `children` is released |
+//! | `establishment` | for a pupil: `FrEduCtEleveUAI`, and `establishments` with UAI, name, class, level or MEF |
+//! | `children` | for a guardian: `children`, each with pairwise `sub`, names, relationship and establishments |
+//! | `birthdate` | `birthdate` and `FrEduCtDateNaissance` of a pupil; of each child where `children` is released |
 //!
-//! Everything is limited to the establishments that the relying party serves by its registration.
+//! Everything is limited to the establishments that the relying party serves by its registration, and is said by
+//! userinfo. The ID token, which travels in URLs as `id_token_hint`, has of it only what names nobody:
+//! `FrEduCtPersonAffiliation`, `FrEduCtEleveUAI`, and `children_establishments` (the UAIs, no child).
+//!
+//! `FrEduCtEleveNiveau` (MEFSTAT4) is not released: it follows from the MEF only by a national table that no
+//! school's export carries.
 
 use std::collections::BTreeSet;
 

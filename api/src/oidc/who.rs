@@ -75,7 +75,8 @@ async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
     if account.status != Status::Activated || !same_password {
         return Ok(None);
     }
-    Ok(Some(Who { sid, authenticated_at, method: Method::read(&method), id, account }))
+    let method = if method == Method::Sms.as_str() { Method::Sms } else { Method::Password };
+    Ok(Some(Who { sid, authenticated_at, method, id, account }))
 }
 
 /// Ends a session by its public name; its tokens die with it.

@@ -1,6 +1,7 @@
 //! Imports into a real ledger with real views: whole exports in, what became of the people out.
 
 mod accounts;
+mod http;
 mod onde;
 mod refusals;
 mod sample;

@@ -1,5 +1,6 @@
 //! One family, two schools, and the relying parties that want to know them.
 
+use crate::config::Config;
 use crate::oidc::keys::KeySet;
 use crate::oidc::registry;
 use crate::session::{self, Method, cookies::Cookies};
@@ -63,7 +64,11 @@ pub fn registration(establishments: Establishments) -> Registration {
 
 impl World {
     pub async fn new() -> Self {
-        let service = TestService::start().await;
+        Self::configured(|_| {}).await
+    }
+
+    pub async fn configured(change: impl FnOnce(&mut Config)) -> Self {
+        let service = TestService::with(change, |router| router).await;
         let mut world = Self {
             service,
             client: RelyingPartyId(Uuid::nil()),

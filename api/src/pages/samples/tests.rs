@@ -14,7 +14,9 @@ fn every_page_renders_in_both_languages() {
             assert!(html.contains(&format!("<html lang=\"{}\">", language.code())), "{name}");
             assert_eq!(html.matches("<h1>").count(), 1, "{name} has one heading of its own");
             assert!(html.contains("<main id=\"main\""), "{name} is inside the layout");
-            assert!(!html.contains("<script") && !html.contains(" style="), "{name}: the policy forbids it");
+            // The one script of the service, allowed by its hash on the page that hands a form on.
+            let others = html.replace("<script>document.forms[document.forms.length - 1].submit()</script>", "");
+            assert!(!others.contains("<script") && !html.contains(" style="), "{name}: the policy forbids it");
             let handler = |word: &str| word.starts_with("on") && word.contains("=\"");
             assert!(!html.split_whitespace().any(handler), "{name}: no script");
             ids_are_unique(&name, &html);
