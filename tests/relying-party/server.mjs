@@ -162,3 +162,6 @@ createServer(async (request, response) => {
     else response.end();
   }
 }).listen(port, '127.0.0.1', () => console.log(`${name}: ${origin}`));
+
+// Whoever starts this program may hold its standard input open and so have it end with them.
+if (process.env.STOP_WITH_STDIN) process.stdin.on('end', () => process.exit(0)).resume();

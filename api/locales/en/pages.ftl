@@ -7,7 +7,7 @@ layout-accessibility = Accessibility
 layout-legal = Legal notice
 layout-demo = Demo.
 layout-demo-text = People and schools are fictional; no message is really sent.
-layout-demo-link = See the messages and the sample people
+layout-demo-link = See the messages
 
 home-title = Your school account
 home-lead = One account to follow the schooling of all your children, whichever schools they attend.

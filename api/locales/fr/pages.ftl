@@ -7,7 +7,7 @@ layout-accessibility = Accessibilité
 layout-legal = Mentions légales
 layout-demo = Démonstration.
 layout-demo-text = Personnes et établissements sont fictifs ; aucun message n’est réellement envoyé.
-layout-demo-link = Voir les messages et les comptes d’exemple
+layout-demo-link = Voir les messages
 
 home-title = Votre compte pour l’école
 home-lead = Un seul compte pour suivre la scolarité de tous vos enfants, quel que soit leur établissement.

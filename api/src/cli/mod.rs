@@ -2,6 +2,7 @@
 
 mod beside;
 mod config;
+mod demo;
 mod import;
 mod incident;
 mod keys;
@@ -55,6 +56,8 @@ impl Global {
 enum Command {
     /// Run the service
     Serve(serve::Serve),
+    /// Try the service with made-up schools and families
+    Demo(demo::Demo),
     /// Import school data from exported files
     Import(import::Import),
     /// Write exports of fictional schools
@@ -81,6 +84,7 @@ pub fn run(program: Matricule) -> ExitCode {
     let Matricule { global, command } = program;
     let result = match command {
         Command::Serve(command) => command.run(&global),
+        Command::Demo(command) => command.run(&global),
         Command::Import(command) => block_on(command.run(&global)),
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),

@@ -1,6 +1,7 @@
 //! `matricule serve`
 
 use super::{Global, telemetry};
+use crate::app::App;
 use crate::config::Config;
 use crate::listen::{self, Patience};
 use crate::router;
@@ -26,30 +27,36 @@ impl Serve {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     // First of all, so that a signal during the start stops it cleanly too.
-    let mut stop = stop_signal()?;
+    let stop = stop_signal()?;
     let listener =
         TcpListener::bind(config.listen).await.with_context(|| format!("can't listen on {}", config.listen))?;
     let running = Running::start(config).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, origin = running.app.config.origin(), "serving");
-    let http = &running.app.config.http;
+    let answered = answer(listener, running.app.clone(), stop).await;
+    running.stop().await;
+    tracing::info!("stopped");
+    answered
+}
+
+/// Answers requests until told to stop, then for as long as running ones may take.
+pub(super) async fn answer(listener: TcpListener, app: App, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let http = &app.config.http;
     let patience = Patience { head: http.request_timeout.0, grace: http.shutdown_grace.0 };
     let stopped = async {
         // An error means that whoever tells of signals is gone, which is as good a reason to stop.
         let _ = stop.wait_for(|stop| *stop).await;
         tracing::info!("stopping");
     };
-    let service = router::service(running.app.clone())?;
+    let service = router::service(app.clone())?;
     if !listen::serve(listener, service, patience, stopped).await {
         tracing::warn!("requests still running are given up");
     }
-    running.stop().await;
-    tracing::info!("stopped");
     Ok(())
 }
 
 /// True once SIGINT or SIGTERM has come.
-fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+pub(super) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (tell, told) = watch::channel(false);

@@ -178,7 +178,10 @@ impl Importer {
             && last.completed
             && last.digests == digests(header)
         {
-            return Ok(Outcome::AlreadyImported { establishment: header.uai, import: last.import });
+            let outcome = Outcome::AlreadyImported { establishment: header.uai, import: last.import };
+            // The run that brought them may have been cut off while it waited for the views.
+            self.await_views(self.ledger.root().await?.0.checked_sub(1)).await?;
+            return Ok(outcome);
         }
         let cleared = self.clear(&export, establishment, options).await?;
         let cursor = if options.dry_run { Cursor::default() } else { self.start(header, &cleared, options).await? };

@@ -32,7 +32,7 @@ impl Method {
         }
     }
 
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         if text == "sms" { Self::Sms } else { Self::Password }
     }
 }

@@ -83,6 +83,11 @@ async fn import_with_interruptions(setting: &Setting, files: &[PathBuf], first_s
     }
 }
 
+/// The last interruption may have come after the last event.
+fn came_through(outcome: Outcome) {
+    assert!(!matches!(outcome, Outcome::WouldImport(_)));
+}
+
 async fn interrupted(importer: &Importer, files: Vec<PathBuf>, stop_at: u64) -> Option<Result<Outcome, ImportError>> {
     let signs = Arc::new(AtomicU64::new(0));
     let abort: Arc<Mutex<Option<tokio::task::AbortHandle>>> = Arc::default();
@@ -133,11 +138,11 @@ async fn any_order_and_any_interruption_end_the_same() {
         later.shuffle(&mut chance);
         let setting = Setting::new().await;
         for files in &first {
-            imported(import_with_interruptions(&setting, files, seed + 1).await);
+            came_through(import_with_interruptions(&setting, files, seed + 1).await);
         }
         assert_same(&people(&setting).await, &after_first, seed);
         for files in &later {
-            imported(import_with_interruptions(&setting, files, seed + 2).await);
+            came_through(import_with_interruptions(&setting, files, seed + 2).await);
         }
         assert_same(&people(&setting).await, &after_later, seed);
         assert_accounts(&setting).await;
