@@ -105,8 +105,8 @@ async fn from_a_schools_export_to_a_token_and_back() {
         &root().join("tests/relying-party/server.mjs"),
         &[
             ("ISSUER", &journey.service.origin),
-            ("CLIENT_ID", value_after(&registered, "client_id")),
-            ("CLIENT_SECRET", value_after(&registered, "client_secret")),
+            ("CLIENT_ID", value_after(&registered, "CLIENT_ID")),
+            ("CLIENT_SECRET", value_after(&registered, "CLIENT_SECRET")),
             ("PORT", &port),
         ],
     );
@@ -136,7 +136,7 @@ async fn from_a_schools_export_to_a_token_and_back() {
 
     // What the auditor reads.
     let history = journey.replay(["history", login, "--language", "fr"]);
-    for sentence in ["ompte ouvert", "ode", "onfirm", "provisoire", "4711"] {
+    for sentence in ["provisoire", "4711", "Le code reçu", "passe de l’établissement", "référence"] {
         assert!(history.contains(sentence), "no `{sentence}` in:\n{history}");
     }
     assert!(journey.replay(["history", login, "--language", "en"]).contains("rovisional"));
