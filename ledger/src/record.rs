@@ -129,6 +129,7 @@ pub(crate) fn reveal(
     if sealed.len() != fields.len() {
         return Err(format!("{} sealed segments for {} personal fields", sealed.len(), fields.len()));
     }
+    let mut aad = place.aad();
     for (index, (field, sealed)) in fields.into_iter().zip(&sealed).enumerate() {
         if field.subject() != sealed.subject {
             return Err(format!("segment {index} is of another subject than its field"));
@@ -136,7 +137,8 @@ pub(crate) fn reveal(
         match ciphers.get(sealed.subject).map_err(|error| error.to_string())? {
             None => field.erase(),
             Some(cipher) => {
-                let opened = open_segment(place, index as u16, sealed, &cipher).map_err(|error| error.to_string())?;
+                let opened = open_segment(place, &mut aad, index as u16, sealed, &cipher);
+                let opened = opened.map_err(|error| error.to_string())?;
                 // serde's message may quote the value.
                 field.reveal(opened.plaintext()).map_err(|_| format!("segment {index} is not of its field's type"))?;
             }
