@@ -9,7 +9,7 @@ use domain::context::{Actor, Reason};
 use domain::ids::{CommandId, SubjectId};
 use domain::personal::Sealable;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -82,27 +82,31 @@ pub(crate) struct Raw<'a> {
     pub leaf: Hash,
 }
 
-/// The keys for a set of events. A cipher is made when first needed and kept while events of the same subject
-/// follow one another, as they mostly do. For one thread.
+/// Ciphers kept ready: those of a family, whose events mostly follow one another.
+const READY: usize = 8;
+
+/// The keys for a set of events. A cipher is made when first needed and kept while few others are. For one thread.
 pub(crate) struct Ciphers<'k> {
     known: &'k HashMap<SubjectId, Known>,
-    last: RefCell<Option<(SubjectId, Rc<Cipher>)>>,
+    ready: RefCell<VecDeque<(SubjectId, Rc<Cipher>)>>,
 }
 
 impl<'k> Ciphers<'k> {
     pub(crate) fn new(known: &'k HashMap<SubjectId, Known>) -> Self {
-        Self { known, last: RefCell::new(None) }
+        Self { known, ready: RefCell::default() }
     }
 
     /// The subject's cipher; `None` when the key is destroyed.
     fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
-        if let Some((_, cipher)) = self.last.borrow().as_ref().filter(|(last, _)| *last == subject) {
+        if let Some((_, cipher)) = self.ready.borrow().iter().find(|(ready, _)| *ready == subject) {
             return Ok(Some(cipher.clone()));
         }
         let known = self.known.get(&subject).ok_or(SealError::NoKey(subject))?;
         let cipher = known.cipher().map(Rc::new);
         if let Some(cipher) = &cipher {
-            *self.last.borrow_mut() = Some((subject, cipher.clone()));
+            let mut ready = self.ready.borrow_mut();
+            ready.truncate(READY - 1);
+            ready.push_front((subject, cipher.clone()));
         }
         Ok(cipher)
     }
