@@ -85,8 +85,8 @@ fn told(done: &HandedOut) -> String {
          Identifiant / login: {}\n\
          Mot de passe provisoire / provisional password: {}\n\
          Valable jusqu’au / valid until: {}\n\n\
-         Ce mot de passe ne sera plus affiché. Il doit être remplacé à la première connexion ; minuscules, espaces et \
-         tirets n’y comptent pas.\n\
+         Ce mot de passe ne sera plus affiché. Il doit être remplacé à la première connexion ; majuscules, \
+         espaces et tirets n’y comptent pas.\n\n\
          This password is not shown again. It must be replaced at the first sign-in; case, spaces and hyphens don’t \
          matter in it.\n",
         done.account,
