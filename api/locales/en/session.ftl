@@ -19,6 +19,14 @@ session-account-children = { $count ->
     [one] My child
    *[other] My children
 }
+session-account-waiting = { $count ->
+    [one] A school says that you are the guardian of a child, who waits for you to confirm.
+   *[other] Schools say that you are the guardian of { $count } children, who wait for you to confirm.
+}
+session-account-confirm = { $count ->
+    [one] Confirm this child
+   *[other] Confirm these children
+}
 
 error-form-expired-title = This form has expired
 error-form-expired-text = The page was left open too long, or your browser refuses cookies. Allow them for this site, reload the previous page and try again.

@@ -19,6 +19,14 @@ session-account-children = { $count ->
     [one] Mon enfant
    *[other] Mes enfants
 }
+session-account-waiting = { $count ->
+    [one] Un enfant vous est rattaché par son établissement et attend votre confirmation.
+   *[other] { $count } enfants vous sont rattachés par leur établissement et attendent votre confirmation.
+}
+session-account-confirm = { $count ->
+    [one] Confirmer cet enfant
+   *[other] Confirmer ces enfants
+}
 
 error-form-expired-title = Formulaire périmé
 error-form-expired-text = Cette page est restée ouverte trop longtemps, ou votre navigateur refuse les cookies. Autorisez-les pour ce site, rechargez la page précédente et recommencez.

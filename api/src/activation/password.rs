@@ -2,7 +2,7 @@
 
 use super::flow::{Flow, Kind, Step};
 use super::login::login_of;
-use super::record;
+use super::{own_children_path, record, waiting};
 use crate::app::App;
 use crate::delivery::{Envelope, Message, Recipient};
 use crate::incident::{AppError, Incident};
@@ -10,7 +10,7 @@ use crate::pages::{FormErrors, Language, Page, Sample, View};
 use crate::password::{HashError, Weakness};
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
-use crate::session::{self, CurrentUser, Method, ReturnTo};
+use crate::session::{self, CurrentUser, Method};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -258,8 +258,14 @@ pub async fn choose_password(
     let method = if flow.kind == Kind::Change { Method::Password } else { Method::Sms };
     let jar = session::open(&app, &cookies, id, secret, method).await?;
     incident.note_user(CurrentUser { account: id, name: login, authenticated_at: app.clock.now(), method });
-    let target = flow.return_to.as_ref().map_or("/account", ReturnTo::as_str);
-    Ok((jar, Redirect::to(target)).into_response())
+    // Without a phone to prove, no child was asked for on the way.
+    let children_first = account.confirmed.is_empty() && waiting(&app, &account).await? > 0;
+    let target = match (children_first, &flow.return_to) {
+        (true, return_to) => own_children_path(return_to.as_ref()),
+        (false, Some(return_to)) => return_to.as_str().to_owned(),
+        (false, None) => "/account".to_owned(),
+    };
+    Ok((jar, Redirect::to(&target)).into_response())
 }
 
 fn origin(account: &Account, flow: &Flow) -> PasswordOrigin {

@@ -1,7 +1,7 @@
 //! `GET /account`: my account.
 
 use super::CurrentUser;
-use crate::activation::{school_names, views_caught_up};
+use crate::activation::{school_names, views_caught_up, waiting};
 use crate::app::App;
 use crate::incident::AppError;
 use crate::pages::{Page, Sample, View};
@@ -26,6 +26,8 @@ pub struct AccountPage {
     view: View,
     login: String,
     children: Vec<Child>,
+    /// How many more wait for the holder's answer.
+    waiting: usize,
 }
 
 impl Sample for AccountPage {
@@ -36,8 +38,8 @@ impl Sample for AccountPage {
             schools: schools.iter().map(|name| (*name).to_owned()).collect(),
         };
         let children = vec![child("Anaïs", &["Collège des Exemples"]), child("Basile", &[])];
-        let page = |children| Self { view: view.clone(), login: "a.lefictif".into(), children };
-        vec![page(vec![]), page(children)]
+        let page = |children, waiting| Self { view: view.clone(), login: "a.lefictif".into(), children, waiting };
+        vec![page(vec![], 0), page(children.clone(), 0), page(children, 1), page(vec![], 2)]
     }
 }
 
@@ -71,5 +73,6 @@ pub async fn account(State(app): State<App>, view: View, user: CurrentUser) -> R
         })
         .collect();
     children.sort_by(|a, b| (&a.given_name, &a.surname).cmp(&(&b.given_name, &b.surname)));
-    Ok(Page(AccountPage { view, login: user.name, children }))
+    let waiting = waiting(&app, &account).await?;
+    Ok(Page(AccountPage { view, login: user.name, children, waiting }))
 }
