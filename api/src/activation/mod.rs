@@ -35,7 +35,7 @@ pub use login::assign_login;
 pub use password::{PasswordPage, choose_password, show_password};
 
 pub(crate) use children::{school_names, waiting};
-pub(crate) use password::{Names, notify};
+pub(crate) use password::{Names, explain, hash_new, notify, replace_secret};
 
 use crate::app::App;
 use crate::incident::{AppError, Incident};

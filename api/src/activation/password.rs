@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::delivery::{Envelope, Message, Recipient};
 use crate::incident::{AppError, Incident};
 use crate::pages::{FormErrors, Language, Page, Sample, View};
-use crate::password::{HashError, Weakness};
+use crate::password::{HashError, Password as Chosen, Weakness};
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
 use crate::session::{self, CurrentUser, Method};
@@ -231,10 +231,7 @@ pub async fn choose_password(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
-    let hash = app.guard.passwords.hash(password).await.map_err(|error| match error {
-        HashError::Busy => AppError::unavailable(error),
-        error => AppError::internal(error),
-    })?;
+    let hash = hash_new(&app, password).await?;
     let secret = SecretId(Uuid::new_v4());
     let language = view.language;
     let recorded = record(&app, &incident, id, |loaded, unit| {
@@ -274,6 +271,14 @@ fn origin(account: &Account, flow: &Flow) -> PasswordOrigin {
         (_, domain::account::Purpose::Activation) => PasswordOrigin::Activation,
         (_, domain::account::Purpose::CredentialReset) => PasswordOrigin::Reset,
     }
+}
+
+/// Hashes a password that was just chosen.
+pub(crate) async fn hash_new(app: &App, password: Chosen) -> Result<Zeroizing<String>, AppError> {
+    app.guard.passwords.hash(password).await.map_err(|error| match error {
+        HashError::Busy => AppError::unavailable(error),
+        error => AppError::internal(error),
+    })
 }
 
 /// The new hash into the vault, the old one out of it.
