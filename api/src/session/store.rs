@@ -32,7 +32,7 @@ impl Method {
         }
     }
 
-    pub(crate) fn read(text: &str) -> Self {
+    fn read(text: &str) -> Self {
         if text == "sms" { Self::Sms } else { Self::Password }
     }
 }

@@ -139,7 +139,7 @@ fn configuration(global: &Global) -> anyhow::Result<Config> {
     config.codes.sends_per_address = 1_000;
     if config.log.filter == Log::default().filter {
         // What is printed for people must stay in sight.
-        config.log.filter = "warn".to_owned();
+        config.log.filter = "warn,sqlx=error".to_owned();
     }
     Ok(config)
 }

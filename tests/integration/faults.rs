@@ -1,0 +1,238 @@
+//! Kills at random moments under load: whatever was acknowledged is there, once and whole.
+//!
+//! The load is this test's own binary, started again as a *writer*: it appends units over two streams each and
+//! prints the command of every unit the ledger acknowledged. The test kills the writer, or the database server
+//! under it, at a random moment, as often as the rounds say, and reads the ledger afterwards.
+
+use crate::harness::Place;
+use domain::account::{Account, AccountEvent, Holder};
+use domain::context::{Actor, Context, Reason};
+use domain::event::Event;
+use domain::guardian::{Guardian, GuardianContact, GuardianEvent, GuardianIdentity};
+use domain::ids::{AccountId, CommandId, GuardianId};
+use domain::personal::Personal;
+use ledger::postgres::{Database, EmbeddedPostgres, Role, Source, migrate};
+use ledger::{Ledger, MasterKeys, Unit};
+use projections::Runner;
+use rand::RngExt;
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Set in the writer's environment: the data directory.
+const WRITER: &str = "MATRICULE_TEST_WRITER";
+const WRITERS_AT_ONCE: usize = 12;
+const ROUNDS: usize = 12;
+
+fn keys(dir: &Path) -> MasterKeys {
+    MasterKeys::from_file(&dir.join("master.key")).expect("the master key")
+}
+
+async fn open(dir: &Path) -> (Database, Ledger) {
+    let database = Database::attach(dir).await.expect("the database opens");
+    let pool = database.pool(Role::Service, 8).await.expect("a pool");
+    let ledger = Ledger::open(pool, keys(dir)).await.expect("the ledger opens");
+    (database, ledger)
+}
+
+/// A guardian record and the account opened for it: two streams, three events, one unit.
+fn unit() -> (CommandId, Unit) {
+    let guardian = GuardianId(Uuid::new_v4());
+    let account = AccountId(Uuid::new_v4());
+    let command = CommandId(Uuid::new_v4());
+    let identity = GuardianIdentity { family_name: "FICTIF".into(), given_name: "Ariane".into(), ..Default::default() };
+    let context = Context {
+        command,
+        actor: Actor::Service,
+        on_behalf_of: None,
+        reason: Reason::Rule,
+        reference: None,
+        effective_at: chrono::Utc::now(),
+    };
+    let recorded = GuardianEvent::GuardianRecorded {
+        guardian,
+        identity: Personal::new(guardian, identity),
+        contact: Personal::new(guardian, GuardianContact::default()),
+    };
+    let opened = vec![
+        AccountEvent::AccountOpened { account, holder: Holder::Guardian(guardian) },
+        AccountEvent::GuardianRecordAttached { guardian },
+    ];
+    let unit = Unit::new(context).stream::<Guardian>(&guardian.to_string(), 0, vec![recorded]).stream::<Account>(
+        &account.to_string(),
+        0,
+        opened,
+    );
+    (command, unit)
+}
+
+/// Not a test of its own: what the writer does. Without its variable it has nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn writer() {
+    let Some(dir) = std::env::var_os(WRITER).map(PathBuf::from) else { return };
+    let (_database, ledger) = open(&dir).await;
+    let append = async |ledger: Ledger| {
+        loop {
+            let (command, unit) = unit();
+            // While the server is down the writer waits and goes on; only what is acknowledged counts.
+            if ledger.append(unit).await.is_ok() {
+                let line = format!("acknowledged {command}\n");
+                std::io::stdout().write_all(line.as_bytes()).expect("someone listens");
+            } else {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let writers: Vec<_> = (0..WRITERS_AT_ONCE).map(|_| tokio::spawn(append(ledger.clone()))).collect();
+    for writer in writers {
+        writer.await.expect("a writer goes on until it is killed");
+    }
+}
+
+fn start_writer(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child = Command::new(std::env::current_exe().expect("a path"))
+        .args(["--exact", "faults::writer", "--nocapture", "--test-threads=1"])
+        .env(WRITER, dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the writer starts");
+    let output = BufReader::new(child.stdout.take().expect("a pipe"));
+    (child, output)
+}
+
+/// Reads acknowledgements until `enough` have come or the writer is gone.
+fn acknowledged(output: &mut impl BufRead, enough: usize, into: &mut HashSet<String>) {
+    let mut line = String::new();
+    let mut read = 0;
+    while read < enough {
+        line.clear();
+        if output.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        // libtest prints its own words on the same stream.
+        if let Some((_, command)) = line.trim_end().split_once("acknowledged ") {
+            into.insert(command.to_owned());
+            read += 1;
+        }
+    }
+}
+
+/// What was acknowledged is there, once and whole; positions are gapless; the tree and the views hold.
+async fn examine(dir: &Path, acknowledged: &HashSet<String>) {
+    let (database, ledger) = open(dir).await;
+    let mut events = HashMap::<String, Vec<&'static str>>::new();
+    let mut next = 0;
+    loop {
+        let page = ledger.read(next, 2_000).await.expect("the ledger reads");
+        if page.is_empty() {
+            break;
+        }
+        for event in page {
+            assert_eq!(event.position, next, "positions are gapless");
+            next += 1;
+            let kind = match event.event {
+                Event::Guardian(_) => "guardian",
+                Event::Account(_) => "account",
+                other => panic!("nobody wrote {other:?}"),
+            };
+            events.entry(event.command.to_string()).or_default().push(kind);
+        }
+    }
+    for (command, kinds) in &events {
+        assert_eq!(kinds[..], ["guardian", "account", "account"], "command {command} landed once and whole");
+    }
+    for command in acknowledged {
+        assert!(events.contains_key(command), "acknowledged command {command} is lost");
+    }
+    ledger.verify(|_| {}).await.expect("the tree holds");
+    let pool = database.pool(Role::Service, 8).await.expect("a pool");
+    let runner = Runner::start(ledger.clone(), pool).await.expect("the views are kept");
+    if let Some(last) = next.checked_sub(1) {
+        runner.views().caught_up(last, Duration::from_secs(120)).await.expect("the views catch up");
+    }
+    runner.stop().await;
+    ledger.close().await;
+    database.close().await;
+}
+
+async fn migrated(place: &Place) {
+    let database = Database::open(Source::Embedded(place.data_dir().to_owned())).await.expect("the database opens");
+    let owner = database.pool(Role::Owner, 1).await.expect("a pool");
+    migrate(&owner).await.expect("the schema");
+    owner.close().await;
+    drop(keys(place.data_dir()));
+    database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_killed_at_random_loses_nothing_it_acknowledged() {
+    let place = Place::new();
+    migrated(&place).await;
+    let server = EmbeddedPostgres::start(place.data_dir()).expect("the server starts");
+    let mut all = HashSet::new();
+    for _ in 0..ROUNDS {
+        let (mut writer, mut output) = start_writer(place.data_dir());
+        acknowledged(&mut output, rand::rng().random_range(1..120), &mut all);
+        writer.kill().expect("the writer is ours");
+        writer.wait().expect("it ends");
+        acknowledged(&mut output, usize::MAX, &mut all);
+    }
+    println!("{ROUNDS} kills of the writer, {} acknowledged commands", all.len());
+    assert!(all.len() >= ROUNDS);
+    examine(place.data_dir(), &all).await;
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_at_random_loses_nothing_acknowledged() {
+    let place = Place::new();
+    migrated(&place).await;
+    let server = EmbeddedPostgres::start(place.data_dir()).expect("the server starts");
+    let mut all = HashSet::new();
+    let (mut writer, mut output) = start_writer(place.data_dir());
+    for _ in 0..ROUNDS {
+        acknowledged(&mut output, rand::rng().random_range(1..120), &mut all);
+        let pid = i32::try_from(server.server_pid().expect("the server runs")).expect("a pid");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+        // Gone already only if it is just being restarted.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    // The last kill must be survived too.
+    acknowledged(&mut output, 20, &mut all);
+    writer.kill().expect("the writer is ours");
+    writer.wait().expect("it ends");
+    acknowledged(&mut output, usize::MAX, &mut all);
+    println!("{ROUNDS} kills of PostgreSQL, {} acknowledged commands", all.len());
+    examine(place.data_dir(), &all).await;
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_killed_under_an_import_goes_on_where_it_stopped() {
+    use school_files::sample::write_demo;
+    let place = Place::new();
+    let files = write_demo(&place.files().join("exports")).expect("files").files;
+    let service = place.serve().await;
+    let import = || {
+        let mut command = place.command("matricule");
+        command.arg("import").args(&files).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let mut first = import().spawn().expect("the import starts");
+    // Any moment will do: before, during or after the import's own work.
+    std::thread::yield_now();
+    service.kill();
+    let _ = first.kill();
+    first.wait().expect("it ends");
+    let _service = place.serve().await;
+    assert!(import().status().expect("the import runs").success());
+    let events = |said: String| said.lines().find(|line| line.contains("events")).map(str::to_owned);
+    let once = events(place.run("matricule-replay", ["check"]));
+    assert!(import().status().expect("the import runs").success());
+    assert_eq!(events(place.run("matricule-replay", ["check"])), once, "the second import adds nothing");
+}

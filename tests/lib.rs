@@ -1,0 +1,1 @@
+//! The whole of Matricule, run as its users run it: see `integration/`.
