@@ -6,8 +6,8 @@ use super::known::{Hash, Kind};
 use super::loader::Loader;
 use super::report::RemarkKind;
 use domain::account::Holder;
-use domain::guardian::{GuardianCommand, GuardianIdentity};
-use domain::identifiers::{GuardianKey, PupilKey, Uai, match_key};
+use domain::guardian::{Guardian, GuardianCommand, GuardianContact, GuardianIdentity};
+use domain::identifiers::{GuardianKey, PupilKey, Uai, fold_name, match_key};
 use domain::ids::{AccountId, GuardianId, PupilId};
 use ledger::ReadError;
 use school_files::{Entry, GuardianRecord};
@@ -130,11 +130,53 @@ async fn continued_records(
 /// Same first name, and a surname in common.
 pub fn like_named(one: &GuardianIdentity, other: &GuardianIdentity) -> bool {
     let given = match_key(&one.given_name);
+    !given.is_empty() && given == match_key(&other.given_name) && share_surname(one, other)
+}
+
+fn share_surname(one: &GuardianIdentity, other: &GuardianIdentity) -> bool {
     let surnames = |identity: &GuardianIdentity| -> BTreeSet<String> {
         let both = [Some(&identity.family_name), identity.usage_name.as_ref()];
         both.into_iter().flatten().map(|name| match_key(name)).collect()
     };
-    !given.is_empty() && given == match_key(&other.given_name) && !surnames(one).is_disjoint(&surnames(other))
+    !surnames(one).is_disjoint(&surnames(other))
+}
+
+/// Whether what a file says under the key of a record may correct it. If not it is another person's, and must not
+/// come into the account behind the record: whoever has the name and the mobile of an account can recover it.
+fn may_be_corrected(known: &Guardian, identity: &GuardianIdentity, contact: &GuardianContact) -> bool {
+    // Nothing known, or erased: there is nobody to mistake for someone else.
+    let Some(before) = known.identity.as_ref().and_then(|identity| identity.known()) else { return true };
+    if like_named(before, identity) {
+        return true;
+    }
+    let reached_alike = known.contact.as_ref().and_then(|contact| contact.known()).is_some_and(|before| {
+        let mail = before.email.as_ref().zip(contact.email.as_ref());
+        (before.mobile.is_some() && before.mobile == contact.mobile)
+            || mail.is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
+    });
+    let (one, other) = (fold_name(&before.given_name), fold_name(&identity.given_name));
+    let same = match_key(&one) == match_key(&other);
+    reached_alike && (same || (share_surname(before, identity) && is_slip(&one, &other)))
+}
+
+/// Whether two folded first names differ by one slip of the keyboard, or by names added after the first: parents
+/// who share a mobile and a surname are told apart by nothing else.
+fn is_slip(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    if short.is_empty() || long.strip_prefix(short).is_some_and(|rest| rest.starts_with(' ')) {
+        return !short.is_empty();
+    }
+    let (short, long): (Vec<char>, Vec<char>) = (short.chars().collect(), long.chars().collect());
+    let head = short.iter().zip(&long).take_while(|(one, other)| one == other).count();
+    let tail =
+        short[head..].iter().rev().zip(long[head..].iter().rev()).take_while(|(one, other)| one == other).count();
+    let (short, long) = (&short[head..short.len() - tail], &long[head..long.len() - tail]);
+    match (short, long) {
+        ([], rest) => rest.len() <= 1,
+        ([_], [_]) => true,
+        ([a, b], [c, d]) => (a, b) == (d, c),
+        _ => false,
+    }
 }
 
 /// The reservation that leads to the pupil of a key.
@@ -152,7 +194,13 @@ fn decide_one(
     hash: Hash,
     id: Option<GuardianId>,
 ) -> Option<Changed> {
-    let known_as = draft.known.owner(Kind::GuardianSource, &hash).map(GuardianId);
+    let (identity, contact) = guardian_facts(record);
+    let owner = draft.known.owner(Kind::GuardianSource, &hash).map(GuardianId);
+    // A source may give its number to someone else, or a school may type one parent over the other.
+    let replaced =
+        owner.filter(|owner| !may_be_corrected(&draft.known.guardians.entry(*owner).state, &identity, &contact));
+    let known_as = owner.filter(|_| replaced.is_none());
+    let id = id.filter(|id| replaced != Some(*id));
     let guardian = id.or(known_as).unwrap_or_else(|| GuardianId(draft.outside.new_id()));
     if draft.known.is_erased(guardian) {
         draft.remark(
@@ -173,7 +221,6 @@ fn decide_one(
         .filter(|source| source != record.source_key.as_str());
     let before = before.clone();
     let keys_before = if existed { draft.match_keys(&before) } else { BTreeSet::new() };
-    let (identity, contact) = guardian_facts(record);
     match draft.guardian(guardian, GuardianCommand::RecordSchoolData { guardian, identity, contact }) {
         Err(refusal) => {
             draft.remark(RemarkKind::Refused, line, record.source_key.to_string(), refusal);
@@ -181,6 +228,16 @@ fn decide_one(
         }
         Ok(false) => return None,
         Ok(true) => {}
+    }
+    if let Some(other) = replaced {
+        draft.release(Kind::GuardianSource, hash, other.0);
+        draft.remark(
+            RemarkKind::Notice,
+            line,
+            record.source_key.to_string(),
+            "this number named another person until now: a new record was made, and the account of the person before \
+             stays theirs. If it was the same person, they activate an account again",
+        );
     }
     if known_as.is_none() {
         draft.claim(Kind::GuardianSource, hash, guardian.0);
@@ -256,6 +313,21 @@ pub fn claim_keys(draft: &mut Draft<'_>, account: AccountId, guardian: GuardianI
                 "another account is already found by this name and mobile: it keeps them, and this person's account \
                  is not found by them",
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slip;
+
+    #[test]
+    fn a_slip_is_told_from_another_name() {
+        for (one, other) in [("berthe", "berte"), ("berthe", "bertha"), ("berthe", "berteh"), ("anne", "anne marie")] {
+            assert!(is_slip(one, other) && is_slip(other, one), "{one} {other}");
+        }
+        for (one, other) in [("berthe", "claude"), ("jean", "jeanne"), ("", "a"), ("", "anne")] {
+            assert!(!is_slip(one, other), "{one} {other}");
         }
     }
 }

@@ -138,6 +138,51 @@ async fn a_guardian_no_longer_legal_loses_the_confirmed_child_at_once() {
     setting.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_under_which_another_parent_is_written_hands_over_no_account() {
+    let setting = Setting::new().await;
+    let export = |day, parent| elder().on(day).person(parent).mother(1, 10);
+    setting.import(&export(2, person(10, "FICTIF", "Berthe", MOBILE))).await;
+    let accounts = "SELECT id::text FROM view_accounts.account WHERE holder_kind = 'guardian'";
+    let ids = setting.texts(accounts).await;
+    let pupil: PupilId = setting.texts("SELECT id::text FROM view_people.pupil").await[0].parse().unwrap();
+    confirm(&setting, &ids[0], pupil).await;
+    let size = setting.size().await;
+    // The school types the father over the mother's record.
+    let summary = setting.import(&export(3, person(10, "FICTIF", "Claude", "+33639980011"))).await;
+    let events = setting.events_since(size).await;
+    assert!(!events.contains(&"GuardianIdentityCorrected".to_owned()), "{events:?}");
+    assert!(events.contains(&"ChildDetached".to_owned()), "{events:?}");
+    assert!(summary.report.iter().any(|line| line.reason.contains("another person")), "{:?}", summary.report);
+    assert_eq!(setting.guardian_accounts().await, 2);
+    let hers = setting.ledger.load::<Account>(&ids[0]).await.unwrap().aggregate;
+    assert_eq!((hers.guardians.len(), hers.confirmed.len()), (1, 0));
+    // Name and mobile still find her account and do not find his: another school's record shows it.
+    setting.import(&younger().person(person(99, "FICTIF", "Claude", "+33639980011")).mother(7, 99)).await;
+    assert_eq!(setting.guardian_accounts().await, 2);
+    let hers = setting.ledger.load::<Account>(&ids[0]).await.unwrap().aggregate;
+    assert_eq!(hers.guardians.len(), 1, "his name and mobile do not lead to her account");
+    // Once the school corrects it, her record leads to her account again.
+    setting.import(&export(4, person(10, "FICTIF", "Berthe", MOBILE))).await;
+    assert_eq!(setting.guardian_accounts().await, 2);
+    let hers = setting.ledger.load::<Account>(&ids[0]).await.unwrap().aggregate;
+    assert_eq!(hers.guardians.len(), 2);
+    setting.assert_equal_to_replay().await;
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_corrected_parent_stays_the_same_person() {
+    let setting = Setting::new().await;
+    let export = |day, parent| elder().on(day).person(parent).mother(1, 10);
+    setting.import(&export(2, person(10, "FICTIF", "Berte", MOBILE))).await;
+    setting.import(&export(3, person(10, "FICTIF", "Berthe", MOBILE))).await;
+    setting.import(&export(4, person(10, "IMAGINAIRE", "Berthe", MOBILE))).await;
+    setting.import(&export(5, person(10, "IMAGINAIRE", "Berthe", "+33639980011"))).await;
+    assert_eq!((setting.count("view_people.guardian").await, setting.guardian_accounts().await), (1, 1));
+    setting.stop().await;
+}
+
 async fn confirm(setting: &Setting, account: &str, pupil: PupilId) {
     let flow = FlowId(uuid::Uuid::now_v7());
     let now = setting.ledger.now();
