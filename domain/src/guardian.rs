@@ -267,6 +267,13 @@ impl Guardian {
             .find(|(link, _)| link.establishment == *establishment && link.child.known() == Some(child))
             .and_then(|(_, pupil)| *pupil)
     }
+
+    /// Whether the school has said which pupil such a link means, or that it means none.
+    #[must_use]
+    pub fn is_answered(&self, establishment: &Uai, child: &ChildAsWritten) -> bool {
+        let such = |link: &HeldLink| link.establishment == *establishment && link.child.known() == Some(child);
+        self.settled.iter().any(|(link, _)| such(link))
+    }
 }
 
 impl Aggregate for Guardian {

@@ -41,6 +41,9 @@ pub struct Import {
     /// Believe an export that lacks a large part of the establishment's pupils
     #[arg(long)]
     accept_departures: bool,
+    /// Believe that pupils whose name and birth date both changed under one INE are the same persons
+    #[arg(long)]
+    accept_identity_changes: bool,
     /// The largest share of an establishment's pupils that may leave by not being in its export
     /// (default: `imports.departure_share` of the configuration)
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -108,6 +111,7 @@ impl Import {
             uai: self.uai,
             allow_older: self.allow_older,
             accept_departures: self.accept_departures,
+            accept_identity_changes: self.accept_identity_changes,
             departure_share: self.departure_share.unwrap_or(share),
             dry_run: self.dry_run,
         };

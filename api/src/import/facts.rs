@@ -108,6 +108,21 @@ pub fn plausibly_same(one: &CivilStatus, other: &CivilStatus) -> bool {
     [surname, first, born].into_iter().filter(|agrees| *agrees).count() >= 2
 }
 
+/// Whether two civil statuses under one INE may be one person's: of surname (at birth or in use), first name and
+/// birth date one at most differs. What is unknown differs from nothing, so that a record may be completed.
+pub fn may_be_corrected(known: &CivilStatus, written: &CivilStatus) -> bool {
+    let surnames = |status: &CivilStatus| -> Vec<String> {
+        let both = [Some(&status.family_name), status.usage_name.as_ref()];
+        both.into_iter().flatten().map(|name| match_key(name)).filter(|name| !name.is_empty()).collect()
+    };
+    let given = |status: &CivilStatus| status.given_names.first().map(|name| match_key(name));
+    let (one, other) = (surnames(known), surnames(written));
+    let surname = !one.is_empty() && !other.is_empty() && !one.iter().any(|name| other.contains(name));
+    let first = given(known).zip(given(written)).is_some_and(|(one, other)| one != other);
+    let born = known.birth_date.zip(written.birth_date).is_some_and(|(one, other)| one != other);
+    [surname, first, born].into_iter().filter(|differs| *differs).count() <= 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +143,18 @@ mod tests {
         assert!(plausibly_same(&known, &status("Imaginaire", "Anaïs", Some("2012-03-04"))));
         assert!(!plausibly_same(&known, &status("Fictif", "Bruno", Some("2010-01-01"))));
         assert!(!plausibly_same(&status("A", "B", None), &status("A", "C", None)));
+    }
+
+    #[test]
+    fn under_one_number_one_thing_may_change_and_what_lacks_may_come() {
+        let known = status("Fictif", "Anaïs", Some("2012-03-04"));
+        assert!(may_be_corrected(&known, &status("Imaginaire", "ANAIS", Some("2012-03-04"))));
+        assert!(may_be_corrected(&status("Fictif", "Anaïs", None), &status("Imaginaire", "Anaïs", Some("2012-03-04"))));
+        let in_use = CivilStatus { usage_name: Some("Imaginaire".into()), ..known.clone() };
+        assert!(may_be_corrected(&in_use, &status("IMAGINAIRE", "Anaïs", Some("2012-04-03"))));
+        assert!(!may_be_corrected(&known, &status("Imaginaire", "Anaïs", Some("2012-04-03"))));
+        assert!(!may_be_corrected(&known, &status("Imaginaire", "Bruno", None)));
+        assert!(may_be_corrected(&CivilStatus::default(), &known));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use domain::ids::{GuardianId, PupilId};
 use domain::pupil::{LinkFact, PupilCommand};
 use ledger::ReadError;
 use school_files::HeldLink;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// All links of one guardian that a file leaves open; none for one whose links it no longer leaves open.
 #[derive(Clone, Debug)]
@@ -58,8 +58,17 @@ async fn identify(
     Ok(ids)
 }
 
-/// Links that the file leaves open but the school settled earlier: they count as declared. Takes out of `open` the
-/// records that stand there twice, by their key in the file and as one that waited before.
+/// What is known of a file's open links before its pupils are decided on.
+#[derive(Default)]
+pub struct Answers {
+    /// Links that the school settled earlier: they count as declared.
+    pub settled: Vec<(PupilId, LinkFact)>,
+    /// Guardians of links not answered yet, by the key of each pupil who may be meant.
+    pub undecided: HashMap<PupilKey, BTreeSet<GuardianId>>,
+}
+
+/// What the school said of the file's open links, and on which it said nothing. Takes out of `open` the records that
+/// stand there twice, by their key in the file and as one that waited before.
 ///
 /// # Errors
 /// [`ReadError`] when the ledger can't be read.
@@ -68,22 +77,28 @@ pub async fn settled_links(
     loader: &Loader,
     uai: Uai,
     open: &mut Vec<OpenLinks>,
-) -> Result<Vec<(PupilId, LinkFact)>, ReadError> {
+) -> Result<Answers, ReadError> {
     let ids = identify(draft, loader, open).await?;
     let named: BTreeSet<GuardianId> =
         open.iter().zip(&ids).filter(|(one, _)| one.guardian.is_ok()).filter_map(|(_, id)| *id).collect();
-    let mut settled = Vec::new();
+    let mut answers = Answers::default();
     for (one, id) in open.iter().zip(ids) {
         let Some(guardian) = id else { continue };
         let Some(known) = draft.known.guardians.get(&guardian) else { continue };
         for link in &one.links {
-            if let Some(pupil) = known.state.settled_as(&uai, &child_as_written(link)) {
-                settled.push((pupil, onde_link(guardian)));
+            let child = child_as_written(link);
+            if let Some(pupil) = known.state.settled_as(&uai, &child) {
+                answers.settled.push((pupil, onde_link(guardian)));
+            }
+            if !known.state.is_answered(&uai, &child) {
+                for key in &link.candidates {
+                    answers.undecided.entry(key.clone()).or_default().insert(guardian);
+                }
             }
         }
     }
     open.retain(|one| !matches!(one.guardian, Err(id) if named.contains(&id)));
-    Ok(settled)
+    Ok(answers)
 }
 
 /// Puts what is open into the school's queue, and takes out what no longer is.

@@ -116,6 +116,7 @@ async fn receive(app: &App, form: &mut Multipart, folder: &std::path::Path) -> R
             }
             "allow_older" => options.allow_older = flag(field).await?,
             "accept_departures" => options.accept_departures = flag(field).await?,
+            "accept_identity_changes" => options.accept_identity_changes = flag(field).await?,
             _ => return Err(AppError::bad_request()),
         }
     }

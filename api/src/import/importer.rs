@@ -3,7 +3,7 @@
 use super::draft::Draft;
 use super::error::ImportError;
 use super::guardians::OndeFile;
-use super::held::{OpenLinks, by_guardian, settled_links};
+use super::held::{Answers, OpenLinks, by_guardian, settled_links};
 use super::loader::Loader;
 use super::pupils::Around;
 use super::report::{Part, Remark, RemarkKind, ReportLine};
@@ -19,7 +19,7 @@ use ledger::{AppendError, Ledger, Loaded, Unit};
 use projections::Views;
 use school_files::{EstablishmentHeader, FileError, ReadOptions, SchoolExport, SourceSystem};
 use sqlx::PgPool;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct ImportOptions {
     pub allow_older: bool,
     /// Believe an export that lacks a large part of the pupils.
     pub accept_departures: bool,
+    /// Believe that a pupil whose name and birth date both changed under one INE is the same.
+    pub accept_identity_changes: bool,
     /// The largest share of an establishment's pupils that may leave by absence, 0 to 1.
     pub departure_share: f64,
     /// Decide everything, record nothing.
@@ -48,7 +50,14 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { uai: None, allow_older: false, accept_departures: false, departure_share: 0.3, dry_run: false }
+        Self {
+            uai: None,
+            allow_older: false,
+            accept_departures: false,
+            accept_identity_changes: false,
+            departure_share: 0.3,
+            dry_run: false,
+        }
     }
 }
 
@@ -177,6 +186,8 @@ impl Importer {
         if let Some(last) = &establishment.aggregate.last_import
             && last.completed
             && last.digests == digests(header)
+            // Files of which records were refused may be given again so that these go in.
+            && !options.accept_identity_changes
         {
             let outcome = Outcome::AlreadyImported { establishment: header.uai, import: last.import };
             // The run that brought them may have been cut off while it waited for the views.
@@ -214,7 +225,11 @@ impl Importer {
         options: &ImportOptions,
     ) -> Result<Cleared, ImportError> {
         let header = export.header();
-        let resumed = establishment.aggregate.last_import.as_ref().filter(|last| last.digests == digests(header));
+        let resumed = establishment
+            .aggregate
+            .last_import
+            .as_ref()
+            .filter(|last| !last.completed && last.digests == digests(header));
         let import = resumed.map_or_else(|| ImportId(Uuid::now_v7()), |last| last.import);
         begin(&establishment.aggregate, header, import, options)?;
 
@@ -279,7 +294,13 @@ impl Importer {
             import,
             effective_at,
             dry: options.dry_run,
-            around: Around { missed: findings.missed, settled: BTreeMap::new(), keep_links },
+            around: Around {
+                missed: findings.missed,
+                settled: BTreeMap::new(),
+                keep_links,
+                undecided: HashMap::new(),
+                accept_identity_changes: options.accept_identity_changes,
+            },
             onde,
         };
         let mut run = Run::new(self, Arc::clone(export), course, cursor, watch);
@@ -314,7 +335,8 @@ impl Importer {
         open: &mut Vec<OpenLinks>,
     ) -> Result<(), ImportError> {
         let mut draft: Draft<'_> = run.draft(Part::Guardians);
-        let settled = settled_links(&mut draft, &self.loader, header.uai, open).await?;
+        let Answers { settled, undecided } = settled_links(&mut draft, &self.loader, header.uai, open).await?;
+        run.around().undecided = undecided;
         for (pupil, link) in settled {
             run.around().settled.entry(pupil).or_default().push(link);
         }

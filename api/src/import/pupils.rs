@@ -2,17 +2,17 @@
 
 use super::accounts::{Touched, legal_links, settle_accounts};
 use super::draft::Draft;
-use super::facts::{NaturalKey, civil_status, link_fact, plausibly_same, school_data};
+use super::facts::{NaturalKey, civil_status, link_fact, may_be_corrected, plausibly_same, school_data};
 use super::known::{Hash, Kind};
 use super::loader::Loader;
 use super::report::RemarkKind;
 use chrono::NaiveDate;
-use domain::identifiers::Uai;
+use domain::identifiers::{PupilKey, Uai};
 use domain::ids::{GuardianId, PupilId};
 use domain::pupil::{LinkFact, Pupil, PupilCommand};
 use ledger::ReadError;
 use school_files::{Entry, EstablishmentHeader, PupilRecord};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What is the same for all chunks of pupils of one export.
 #[derive(Debug, Default)]
@@ -24,7 +24,17 @@ pub struct Around {
     pub settled: BTreeMap<PupilId, Vec<LinkFact>>,
     /// Records of guardians were refused that can't be told from others: no responsibility is taken to have ended.
     pub keep_links: bool,
+    /// Guardians of whom the file leaves open whether they are this pupil's, by the pupil's key in the file.
+    pub undecided: HashMap<PupilKey, BTreeSet<GuardianId>>,
+    /// An INE under which the file shows another name and birth date is the same pupil all the same.
+    pub accept_identity_changes: bool,
 }
+
+/// Why a record is refused whose INE is another pupil's: taken, it would give one child's school, name and parents
+/// to the other.
+const ANOTHER_PUPILS_INE: &str = "this INE is known as that of a pupil of another name or birth date (two of surname, \
+    first name and birth date differ): correct the INE at the school and export again; if it is the same pupil and \
+    both were corrected, import the files with --accept-identity-changes";
 
 /// The reservation that leads to a record's pupil.
 pub fn pupil_key(draft: &Draft<'_>, record: &PupilRecord) -> (Kind, Hash) {
@@ -86,6 +96,13 @@ fn decide_one(
 ) -> Option<Touched> {
     let owner = draft.known.owner(kind, &hash).map(PupilId);
     let status = civil_status(record);
+    if let Some(owner) = owner.filter(|_| kind == Kind::Ine && !around.accept_identity_changes) {
+        let known = draft.known.pupils.entry(owner).state.civil_status.clone();
+        if !known.as_ref().and_then(|known| known.known()).is_none_or(|known| may_be_corrected(known, &status)) {
+            draft.remark(RemarkKind::Refused, line, format!("pupil {owner}"), ANOTHER_PUPILS_INE);
+            return None;
+        }
+    }
     // A source may give its own number to someone else later; the INE it may not.
     let same = owner.filter(|id| {
         kind == Kind::Ine || {
@@ -167,7 +184,8 @@ fn resolve_links(
     links
 }
 
-/// What could not be read stays as it was: a slip in a parent's record must not cost the parent the child.
+/// What could not be read, or means this pupil or a namesake, stays as it was: a slip in a parent's record or a
+/// second child of the same name must not cost the parent the child.
 fn keep_unread(
     draft: &Draft<'_>,
     uai: Uai,
@@ -182,8 +200,11 @@ fn keep_unread(
         .filter_map(|key| draft.known.owner(Kind::GuardianSource, &draft.hash(Kind::GuardianSource, key.as_str())))
         .map(GuardianId)
         .collect();
+    let undecided = around.undecided.get(&record.source_id);
     for ((by, guardian), link) in &before.links {
-        let kept = around.keep_links || unread.contains(guardian);
+        let kept = around.keep_links
+            || unread.contains(guardian)
+            || undecided.is_some_and(|guardians| guardians.contains(guardian));
         if *by == uai && kept && !links.iter().any(|fact| fact.guardian == *guardian) {
             let relationship = link.relationship.known().copied().flatten();
             links.push(LinkFact { guardian: *guardian, level: link.level, relationship });

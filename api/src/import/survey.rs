@@ -1,10 +1,11 @@
 //! Before anything is recorded: who of the establishment's pupils does the export no longer name?
 
 use super::draft::Outside;
-use super::facts::{NaturalKey, civil_status};
+use super::facts::{NaturalKey, civil_status, may_be_corrected};
 use super::known::{Hash, Kind, Known};
 use super::loader::Loader;
 use domain::ids::PupilId;
+use domain::pupil::CivilStatus;
 use ledger::ReadError;
 use school_files::{Entry, PupilRecord, Rejection};
 use std::collections::{HashMap, HashSet};
@@ -16,6 +17,8 @@ pub struct Survey<'a> {
     enrolled: usize,
     unnamed: HashSet<PupilId>,
     strangers: HashSet<NaturalKey>,
+    /// Owners of the numbers under which the file shows pupils: not always the pupils themselves.
+    numbered: HashMap<NaturalKey, Vec<PupilId>>,
     unread: u64,
 }
 
@@ -36,7 +39,8 @@ impl<'a> Survey<'a> {
     /// Begins with the pupils known to be enrolled.
     pub fn new(loader: &'a Loader, outside: &'a dyn Outside, enrolled: impl IntoIterator<Item = PupilId>) -> Self {
         let unnamed: HashSet<PupilId> = enrolled.into_iter().collect();
-        Self { loader, outside, enrolled: unnamed.len(), unnamed, strangers: HashSet::new(), unread: 0 }
+        let (enrolled, strangers, numbered) = (unnamed.len(), HashSet::new(), HashMap::new());
+        Self { loader, outside, enrolled, unnamed, strangers, numbered, unread: 0 }
     }
 
     /// Whether there is anyone to miss.
@@ -80,6 +84,9 @@ impl<'a> Survey<'a> {
             match known.owner(kind, &hash) {
                 Some(pupil) => {
                     self.unnamed.remove(&PupilId(pupil));
+                    if let Some(key) = NaturalKey::of(&civil_status(record)) {
+                        self.numbered.entry(key).or_default().push(PupilId(pupil));
+                    }
                 }
                 None => self.strangers.extend(NaturalKey::of(&civil_status(record))),
             }
@@ -95,13 +102,24 @@ impl<'a> Survey<'a> {
         let mut unnamed: Vec<PupilId> = self.unnamed.into_iter().collect();
         unnamed.sort_unstable();
         let mut missed: HashMap<NaturalKey, Vec<PupilId>> = HashMap::new();
-        if !self.strangers.is_empty() {
+        let mut misnumbered: HashSet<PupilId> = HashSet::new();
+        if !self.strangers.is_empty() || !self.numbered.is_empty() {
             for some in unnamed.chunks(500) {
                 let mut known = Known::default();
                 self.loader.pupils(&mut known, some.iter().copied()).await?;
                 for id in some {
-                    let status = known.pupils.get(id).and_then(|pupil| pupil.state.civil_status.as_ref()?.known());
-                    if let Some(key) = status.and_then(NaturalKey::of).filter(|key| self.strangers.contains(key)) {
+                    let Some(status) = status_of(&known, id) else { continue };
+                    let Some(key) = NaturalKey::of(status) else { continue };
+                    if let Some(owners) = self.numbered.get(&key) {
+                        let mut owning = Known::default();
+                        self.loader.pupils(&mut owning, owners.iter().copied()).await?;
+                        // The record will be refused: the pupil is there, only not under the right number.
+                        let others = |owner| status_of(&owning, owner).is_some_and(|of| !may_be_corrected(of, status));
+                        if owners.iter().any(others) {
+                            misnumbered.insert(*id);
+                        }
+                    }
+                    if self.strangers.contains(&key) {
                         missed.entry(key).or_default().push(*id);
                     }
                 }
@@ -116,7 +134,11 @@ impl<'a> Survey<'a> {
             })
             .collect();
         let found: HashSet<PupilId> = missed.values().copied().collect();
-        unnamed.retain(|id| !found.contains(id));
+        unnamed.retain(|id| !found.contains(id) && !misnumbered.contains(id));
         Ok(Findings { enrolled: self.enrolled, absent: unnamed, missed, unread: self.unread })
     }
+}
+
+fn status_of<'a>(known: &'a Known, id: &PupilId) -> Option<&'a CivilStatus> {
+    known.pupils.get(id)?.state.civil_status.as_ref()?.known()
 }

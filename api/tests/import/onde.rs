@@ -113,3 +113,31 @@ async fn a_new_mobile_makes_no_second_person_of_a_parent() {
     assert_eq!(setting.count("view_people.guardian").await, 2);
     setting.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namesake_who_enrols_costs_no_parent_the_child() {
+    let setting = Setting::new().await;
+    import(&setting, &HOMONYMS[..1], &guardians()[..1]).await;
+    let linked = "view_people.link l JOIN view_people.pupil p ON p.id = l.pupil WHERE p.ine = '200000001AA'";
+    assert_eq!(setting.count(linked).await, 1);
+    let summary = import(&setting, &HOMONYMS[..2], &guardians()[..1]).await;
+    assert_eq!((summary.counts.held, setting.count(linked).await), (1, 1), "asked, and kept until answered");
+    // The school says: the other one.
+    let link = queue::waiting(&setting.db, Some(uai(ECOLE))).await.unwrap().remove(0);
+    let sql = "SELECT id::text FROM view_people.pupil WHERE ine = '200000002AA'";
+    let other = setting.texts(sql).await[0].parse().unwrap();
+    queue::settle(&setting.importer, link.guardian, link.number.unsigned_abs(), Some(other)).await.unwrap();
+    import(&setting, &HOMONYMS, &guardians()[..1]).await;
+    assert_eq!((setting.count(linked).await, setting.count("view_people.link").await), (0, 1));
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_row_of_a_pupil_makes_no_namesake() {
+    let setting = Setting::new().await;
+    import(&setting, &HOMONYMS[..1], &guardians()[..1]).await;
+    let summary = import(&setting, &[HOMONYMS[0], HOMONYMS[0]], &guardians()[..1]).await;
+    assert_eq!((summary.counts.held, summary.counts.refused), (0, 1));
+    assert_eq!(setting.count("view_people.link").await, 1);
+    setting.stop().await;
+}

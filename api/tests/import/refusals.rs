@@ -1,6 +1,6 @@
 //! Bad files whole, bad records alone, old and thin exports not at all.
 
-use crate::support::{LILLE, Setting, Siecle, imported, person, pupil, uai};
+use crate::support::{LILLE, LYON, Setting, Siecle, imported, person, pupil, uai};
 use api::import::{ImportError, ImportOptions};
 
 const INES: [&str; 14] = [
@@ -121,5 +121,30 @@ async fn a_second_import_of_a_school_is_refused_while_one_runs() {
     assert!(matches!(refused, ImportError::Running(_)), "{refused}");
     lock.release().await;
     setting.import(&class_of(2)).await;
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ine_on_the_wrong_child_rewrites_nobody() {
+    let setting = Setting::new().await;
+    setting.import(&class_of(1)).await;
+    let elsewhere = |day, wrong: bool| {
+        let mut child = pupil(7, if wrong { INES[0] } else { INES[1] }, "IMAGINAIRE", "Bruno");
+        child.birth = "01/02/2013";
+        let export = Siecle::new(LYON).on(day).with(child);
+        export.person(person(70, "IMAGINAIRE", "Claude", "+33639980070")).mother(7, 70)
+    };
+    setting.import(&elsewhere(2, false)).await;
+    let size = setting.size().await;
+    let summary = setting.import(&elsewhere(3, true)).await;
+    assert_eq!((summary.counts.refused, summary.departed), (1, 0), "the child is there, under a wrong number");
+    assert!(summary.report.iter().any(|line| line.line > 0 && line.reason.contains("correct the INE")));
+    assert_eq!(setting.events_since(size).await, Vec::<String>::new());
+    assert_eq!(setting.schools_of(INES[0]).await, [uai(LILLE).to_string()]);
+    // The same files again, if it was a correction of both.
+    let options = ImportOptions { accept_identity_changes: true, ..ImportOptions::default() };
+    let summary = imported(setting.import_with(&elsewhere(3, true), &options).await.unwrap());
+    assert_eq!(summary.counts.refused, 0);
+    assert!(setting.events_since(size).await.contains(&"CivilStatusCorrected".to_owned()));
     setting.stop().await;
 }

@@ -118,8 +118,11 @@ impl Index {
             let number = u32::try_from(ordinal).unwrap_or(u32::MAX);
             let family = value(row, Some(columns.family_name)).unwrap_or_default();
             let usage = value(row, columns.usage_name).unwrap_or_default();
-            self.note_name('f', family, given, number);
-            self.note_name('u', usage, given, number);
+            // A repeated row is no second child of that name: its first is in the index.
+            if !self.repeated.contains_key(&(ordinal as u64)) {
+                self.note_name('f', family, given, number);
+                self.note_name('u', usage, given, number);
+            }
             let class = match_key(value(row, columns.class).unwrap_or_default());
             self.pupils.push(Pupil { key, class });
         }
