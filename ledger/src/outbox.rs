@@ -77,10 +77,11 @@ pub(crate) fn context(id: Uuid) -> String {
 }
 
 impl Ledger {
-    /// Claims up to `limit` due messages of a channel until `until`, oldest first.
+    /// Claims up to `limit` due messages of a channel until `until`, oldest first. One whose body does not open is
+    /// settled as failed and left out.
     ///
     /// # Errors
-    /// When the database fails or a body does not open.
+    /// When the database fails.
     pub async fn outbox_claim(
         &self,
         channel: &str,
@@ -102,12 +103,25 @@ impl Ledger {
         .fetch_all(self.pool())
         .await?;
         rows.sort_by_key(|row| row.5);
-        rows.into_iter()
-            .map(|(id, channel, body, command, attempts, created_at)| {
-                let body = self.master().open_secret(&context(id), &body)?;
-                Ok(Claimed { id, channel, body, command, attempts: attempts as u32, created_at })
-            })
-            .collect()
+        let mut messages = Vec::with_capacity(rows.len());
+        for (id, channel, body, command, attempts, created_at) in rows {
+            let opened = self.master().open_secret(&context(id), &body);
+            let readable = opened.is_ok();
+            let body = opened.unwrap_or_default();
+            let claimed = Claimed { id, channel, body, command, attempts: attempts as u32, created_at };
+            if readable {
+                messages.push(claimed);
+            } else {
+                // It will not open another time either, and must not keep the others back.
+                tracing::error!(%id, %command, "the body of a message does not open: it will not be sent");
+                let failed = Delivery::Failed { error: "unreadable".to_owned() };
+                if let Err(error) = self.outbox_settle(&claimed, &failed, now).await {
+                    // Dealt with once the claim has run out; what was claimed with it can still go.
+                    tracing::error!(%id, %error, "a message that does not open could not be settled");
+                }
+            }
+        }
+        Ok(messages)
     }
 
     /// Settles a claimed message. False when the claim was lost meanwhile: it had run out and was recovered.

@@ -162,6 +162,23 @@ async fn a_message_is_claimed_once_and_settled_once() {
 }
 
 #[tokio::test]
+async fn a_message_that_does_not_open_keeps_no_other_back() {
+    let (ledger, database) = ledger().await;
+    let (bad, good) = (message("sms", None), message("sms", None));
+    let (bad_id, good_id) = (bad.id, good.id);
+    ledger.append(Unit::new(context()).outbox(bad).outbox(good)).await.unwrap();
+    let pool = database.pool(Role::Service, 2).await.unwrap();
+    let damage = "UPDATE outbox.message SET body = '\\x00' WHERE id = $1";
+    sqlx::query(damage).bind(bad_id).execute(&pool).await.unwrap();
+    let now = Utc::now();
+    let claimed = ledger.outbox_claim("sms", 10, now, now + TimeDelta::seconds(30)).await.unwrap();
+    assert_eq!(claimed.iter().map(|message| message.id).collect::<Vec<_>>(), [good_id]);
+    let settled = "SELECT status::text, last_error, body IS NULL FROM outbox.message WHERE id = $1";
+    let settled: (String, String, bool) = sqlx::query_as(settled).bind(bad_id).fetch_one(&pool).await.unwrap();
+    assert_eq!(settled, ("failed".to_owned(), "unreadable".to_owned(), true));
+}
+
+#[tokio::test]
 async fn what_a_crashed_worker_left_is_uncertain_unless_repeats_are_dropped() {
     let (ledger, _database) = ledger().await;
     let mut late = message("mail", None);
