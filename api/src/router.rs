@@ -44,7 +44,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/children/report", post(activation::report_child))
         .route("/new-password", get(activation::show_password).post(activation::choose_password))
         // Programs of the school information systems
-        .route("/api/imports", post(import::http::create).layer(DefaultBodyLimit::disable()))
+        .route(import::http::UPLOAD, post(import::http::create).layer(DefaultBodyLimit::disable()))
         .route("/api/imports/{id}", get(import::http::status))
         .route("/api/imports/{id}/report", get(import::http::report))
         // Supervision

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// Paths whose successes are not worth a row.
@@ -55,7 +55,9 @@ async fn answer(app: App, arrival: Arrival, incident: Incident, request: Request
     // What an error page needs is taken from the request before the handler consumes it.
     let Ok(mut view) = View::from_request_parts(&mut parts, &app).await;
     let wants = render::Wants::of(&parts.headers, parts.uri.path());
-    let limit = app.config.http.request_timeout.0;
+    // An upload may take its time as long as it goes on: its handler limits the pauses.
+    let is_upload = arrival.method == Method::POST && arrival.route == crate::import::http::UPLOAD;
+    let limit = if is_upload { Duration::MAX } else { app.config.http.request_timeout.0 };
 
     let handled = AssertUnwindSafe(next.run(Request::from_parts(parts, body))).catch_unwind();
     let response = match tokio::time::timeout(limit, handled).await {
