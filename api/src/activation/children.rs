@@ -223,7 +223,6 @@ struct Wrong {
 
 impl Wrong {
     /// For the page: the child and what was typed, the error, and the answer's status.
-    #[expect(clippy::type_complexity, reason = "taken apart where it is made")]
     fn parts(wrong: Option<Self>, view: &View) -> (Option<(PupilId, [String; 3])>, FormErrors, StatusCode) {
         let mut errors = FormErrors::new();
         let Some(wrong) = wrong else { return (None, errors, StatusCode::OK) };

@@ -1,6 +1,6 @@
 //! Signing in and out, and who is signed in.
 //!
-//! - [`sign_in`]: login and password, slowed down by [`throttle`]; a provisional password leads to a forced change
+//! - [`sign_in()`]: login and password, slowed down by [`throttle`]; a provisional password leads to a forced change
 //!   before anything else (see [`crate::activation`], which has the page where passwords are chosen).
 //! - [`own_password`]: another password, chosen while signed in.
 //! - [`current`]: what makes a session live, and [`CurrentUser`], the extractor of pages that need one.
