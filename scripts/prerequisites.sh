@@ -37,10 +37,21 @@ has_postgres() {
   compgen -G '/usr/local/opt/postgresql@1[5-9]/bin/initdb' >/dev/null
 }
 
+# The oldest Rust that builds the workspace: `rust-version` in Cargo.toml.
 need_rust() {
-  command -v cargo >/dev/null && return
-  [ -x "$HOME/.cargo/bin/cargo" ] && PATH="$HOME/.cargo/bin:$PATH" && return
-  die "Rust is missing. Install it from https://rustup.rs (stable, 1.90 or later), then start this script again."
+  PATH="$PATH:$HOME/.cargo/bin"
+  if ! command -v cargo >/dev/null; then
+    if command -v brew >/dev/null || apt-cache show rustup >/dev/null 2>&1; then
+      install_packages "the Rust toolchain" rustup rust
+      if command -v rustup >/dev/null; then rustup default stable; fi
+    else
+      die "Rust is missing, and this system's package manager has no recent one. Install it from https://rustup.rs, then start this script again."
+    fi
+  fi
+  local oldest minor
+  oldest=$(sed -n 's/^rust-version = "1\.\([0-9]*\)".*/\1/p' Cargo.toml)
+  minor=$(cargo --version | sed 's/^cargo 1\.//; s/\..*//')
+  [ "$minor" -ge "$oldest" ] || die "Rust 1.$minor is too old: 1.$oldest or later is needed. With rustup: rustup update stable."
 }
 
 need_compiler() {
