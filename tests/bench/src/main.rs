@@ -1,1 +1,52 @@
-fn main() {}
+//! Measures the ledger against plain postgres-es and cqrs-es, each on a private PostgreSQL of its own that writes
+//! to a real disk: `cargo run --release -p bench -- append|replay|lag`.
+//!
+//! Every command prints a table and, as its last line, one JSON object. What is compared runs in turns within one
+//! run, several times over, and the medians count: the ratios then say more than the rates, which are the machine's.
+
+mod append;
+mod ceiling;
+mod lag;
+mod measure;
+mod plain;
+mod query_replay;
+mod replay;
+mod school;
+mod server;
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Measures the ledger against plain postgres-es and cqrs-es.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Where the private server keeps its data meanwhile; must be on a disk that the server's account can enter.
+    #[arg(long, global = true, default_value = "target/bench-data")]
+    dir: PathBuf,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Appending: plain postgres-es, the ledger, and the same inserts without any of the ledger's work.
+    Append(append::Options),
+    /// Reading everything back, and rebuilding views from it.
+    Replay(replay::Options),
+    /// How long a request waits to read its own write.
+    Lag(lag::Options),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Arguments { command, dir } = Arguments::parse();
+    let server = server::Server::start(&dir).await?;
+    let result = match command {
+        Command::Append(options) => append::run(&server, &options).await?,
+        Command::Replay(options) => replay::run(&server, &options).await?,
+        Command::Lag(options) => lag::run(&server, &options).await?,
+    };
+    server.stop().await;
+    println!("{result}");
+    Ok(())
+}
