@@ -29,6 +29,10 @@ pub(crate) fn routes() -> Router<App> {
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
         .route("/sign-out", post(session::sign_out))
         .route("/account", get(session::account))
+        .route("/account/password", get(session::show_own_password).post(session::change_own_password))
+        .route("/account/children", get(activation::show_own_children))
+        .route("/account/children/confirm", post(activation::confirm_own_child))
+        .route("/account/children/report", post(activation::report_own_child))
         // First use and recovery
         .route("/activate", get(activation::show_identify).post(activation::identify))
         .route("/reset", get(reset::show_reset).post(reset::reset))

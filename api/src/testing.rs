@@ -26,7 +26,8 @@ use tower::ServiceExt;
 pub struct TestService {
     running: Running,
     router: Router,
-    _database: TestDatabase,
+    keys: MasterKeys,
+    database: TestDatabase,
 }
 
 impl TestService {
@@ -45,10 +46,31 @@ impl TestService {
         config.database.max_connections = Some(8);
         change(&mut config);
         let keys = MasterKeys::generate().expect("the operating system gives random bytes");
-        let running = Running::over((*database).clone(), config, keys, Clock::default()).await;
+        Self::over(database, config, keys, Clock::default(), more).await
+    }
+
+    async fn over(
+        database: TestDatabase,
+        config: Config,
+        keys: MasterKeys,
+        clock: Clock,
+        more: impl FnOnce(Router<App>) -> Router<App>,
+    ) -> Self {
+        let running = Running::over((*database).clone(), config, keys.clone(), clock).await;
         let running = running.expect("the service starts");
         let router = router::around(more(router::routes()), running.app.clone());
-        Self { router: router.expect("the origin is one"), running, _database: database }
+        Self { router: router.expect("the origin is one"), running, keys, database }
+    }
+
+    /// Stops it and starts it again on the same database, with a changed configuration. Browsers made before still
+    /// ask the service that stopped: give their cookies to new ones.
+    pub async fn restarted(self, change: impl FnOnce(&mut Config)) -> Self {
+        let Self { running, router, keys, database } = self;
+        let (mut config, clock) = (running.app.config.clone(), running.app.clock.clone());
+        drop(router);
+        running.stop().await;
+        change(&mut config);
+        Self::over(database, config, keys, clock, |router| router).await
     }
 
     /// What its handlers share.

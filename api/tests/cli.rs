@@ -164,3 +164,40 @@ fn the_service_starts_answers_cuts_off_the_slow_and_stops_with_its_database() {
     let refused = follow(&format!("{slip}{}", &reference[1..]));
     assert!(!refused.status.success() && text(&refused.stderr).contains("check symbol"), "{}", text(&refused.stderr));
 }
+
+#[test]
+fn an_operator_resets_a_pupil_by_ine_beside_the_running_service() {
+    let dir = TempDataDir::new();
+    let files = tempfile::tempdir().unwrap();
+    let mut service = Service::start(dir.path());
+    let run = |arguments: &[&str]| {
+        let data = dir.path().join("data");
+        let output = matricule(dir.path()).args(arguments).arg("--data-dir").arg(data).output().unwrap();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let out = files.path().to_str().unwrap();
+    let (done, written, error) = run(&["sample", "--pupils", "3", "--secondary", "1", "--primary", "0", "--out", out]);
+    assert!(done, "{error}");
+    let exports: Vec<&str> = written.lines().filter(|line| line.starts_with(out)).collect();
+    let import = [&["import", "--report-dir", out], exports.as_slice()].concat();
+    let (done, _, error) = run(&import);
+    assert!(done, "{error}");
+
+    let (done, told, error) = run(&["reset", "--pupil", "000000000AA", "--operator", "4711"]);
+    assert!(done, "{error}");
+    let value = |label: &str| {
+        let line = told.lines().find(|line| line.contains(label)).unwrap_or_else(|| panic!("{label}\n{told}"));
+        line.split_once(": ").unwrap().1.to_owned()
+    };
+    assert_eq!(value("Identifiant / login"), value("login"));
+    let password = value("password");
+    assert_eq!((password.len(), password.matches('-').count()), (17, 2), "{told}");
+    assert!(told.contains("mot de passe") && told.contains("not shown again"), "{told}");
+    let (_, again, _) = run(&["reset", &value("login"), "--operator", "4711"]);
+    assert!(again.contains(&value("account")) && !again.contains(&password), "the same account, another password");
+    let (done, nothing, error) = run(&["reset", "--pupil", "123456789AK"]);
+    assert!(!done && nothing.is_empty() && error.contains("there is no such account"), "{nothing}{error}");
+    assert!(service.terminate());
+    let log = service.log.lock().unwrap().clone();
+    assert!(!log.contains(&password), "nothing of it in the log");
+}

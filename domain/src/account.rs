@@ -27,7 +27,10 @@ use crate::personal::Personal;
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Codes that may wait at once, more than one person is sent in a day: what bounds the state, not who guesses.
+const MOST_WAITING: usize = 8;
 
 /// Why a command about an account is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +44,7 @@ pub enum AccountError {
     /// It is disabled or closed.
     #[error("this account is not in use")]
     NotInUse,
-    /// No code waits for this flow, or a newer one does.
+    /// No code waits for this flow: used, or pushed out by many newer ones.
     #[error("no code waits for this request; ask for a new one")]
     NoCodeWaiting,
     /// The code is too old.
@@ -112,8 +115,6 @@ impl Password {
 pub struct WaitingCode {
     /// For what.
     pub purpose: Purpose,
-    /// The flow it belongs to.
-    pub flow: FlowId,
     /// Vault row.
     pub secret: SecretId,
     /// When it stops working.
@@ -140,8 +141,8 @@ pub struct Account {
     pub login: Option<Personal<String>>,
     /// Password in force.
     pub password: Option<Password>,
-    /// The code that waits, if any.
-    pub code: Option<WaitingCode>,
+    /// The codes that wait, by the flow they belong to: who asks for one elsewhere takes nobody else's away.
+    pub codes: BTreeMap<FlowId, WaitingCode>,
     /// The flow that proved the phone last.
     pub proved: Option<(FlowId, Purpose)>,
     /// The phone proved last.
@@ -224,7 +225,7 @@ impl Account {
 
     fn accept_code(&self, flow: FlowId, now: DateTime<Utc>) -> Result<Vec<AccountEvent>, AccountError> {
         self.in_use()?;
-        let code = self.code.as_ref().filter(|code| code.flow == flow).ok_or(AccountError::NoCodeWaiting)?;
+        let code = self.codes.get(&flow).ok_or(AccountError::NoCodeWaiting)?;
         if now >= code.expires_at {
             return Err(AccountError::CodeExpired);
         }
@@ -262,6 +263,15 @@ impl Account {
         let mut events = vec![AccountEvent::PasswordChosen { secret, origin }];
         events.extend(when(self.status == Status::Open, AccountEvent::AccountActivated {}));
         Ok(events)
+    }
+
+    /// Keeps at most [`MOST_WAITING`] codes: beyond, the one that expires first goes.
+    fn drop_oldest_code(&mut self) {
+        if self.codes.len() > MOST_WAITING
+            && let Some(oldest) = self.codes.iter().min_by_key(|(_, code)| code.expires_at).map(|(flow, _)| *flow)
+        {
+            self.codes.remove(&oldest);
+        }
     }
 
     fn opened(&self) -> Result<AccountId, AccountError> {
@@ -313,11 +323,12 @@ impl Aggregate for Account {
                 self.guardians.remove(&guardian);
             }
             AccountEvent::VerificationCodeIssued { purpose, flow, secret, to, expires_at } => {
-                self.code = Some(WaitingCode { purpose, flow, secret, expires_at, to });
+                self.codes.insert(flow, WaitingCode { purpose, secret, expires_at, to });
+                self.drop_oldest_code();
             }
             AccountEvent::VerificationCodeAccepted { purpose, flow } => {
                 self.proved = Some((flow, purpose));
-                self.phone = self.code.take().map(|code| code.to);
+                self.phone = self.codes.remove(&flow).map(|code| code.to);
             }
             AccountEvent::ChildConfirmed { pupil } => {
                 self.reported.remove(&pupil);

@@ -1,12 +1,12 @@
 //! Reading many events fast: a page comes as one `COPY … TO STDOUT (FORMAT BINARY)`, its keys in one query, and is
-//! decoded on several threads; the next page is on its way meanwhile.
+//! decoded away from the async threads; the next pages are on their way meanwhile.
 
 use crate::error::ReadError;
 use crate::record::{AnyEvent, Ciphers, Raw, RecordedEvent, broken, subjects};
 use crate::seal::Known;
 use crate::{Ledger, Upcasters};
 use domain::ids::SubjectId;
-use futures::{Stream, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sqlx::postgres::PgPoolCopyExt;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,8 +14,15 @@ use uuid::Uuid;
 
 /// Events per page of a stream: large enough to make a query's fixed cost small, small enough to keep in memory.
 pub(crate) const PAGE: u64 = 8192;
-/// Rows decoded together by one thread.
+/// Pages of a stream under way at a time: the database, the wire and two decoders are then busy together.
+const AHEAD: usize = 4;
+/// Rows of a single page decoded together by one thread.
 const CHUNK: usize = 1024;
+/// Bytes of a row, about: what a page's buffer starts with.
+const ROW: usize = 640;
+/// Columns that [`Ledger::fetch`] selects, and which of them holds the segments.
+const COLUMNS: i16 = 16;
+const SEGMENTS: i16 = 7;
 /// PostgreSQL counts microseconds from 2000-01-01.
 const EPOCH: i64 = 946_684_800_000_000;
 
@@ -28,8 +35,8 @@ pub(crate) struct Page {
 }
 
 impl Ledger {
-    /// All events from a position on, page by page, up to the end as it is when the last page is read. Faster than
-    /// [`Ledger::read`] page by page: the next page is read while one is decoded and used.
+    /// All events from a position on, page by page, up to the end as it is when the last page has been read. Faster
+    /// than [`Ledger::read`] page by page: the next pages are read and decoded while one is used.
     pub fn stream(&self, from: u64) -> impl Stream<Item = Result<Vec<RecordedEvent>, ReadError>> + Send + use<> {
         self.stream_as(from)
     }
@@ -40,20 +47,38 @@ impl Ledger {
         from: u64,
     ) -> impl Stream<Item = Result<Vec<RecordedEvent<E>>, ReadError>> + Send + use<E> {
         let ledger = self.clone();
-        let first = ledger.clone().start(from, PAGE);
-        stream::try_unfold((first, from), move |(page, from)| {
+        let stretches = stream::try_unfold(from, move |from| {
             let ledger = ledger.clone();
             async move {
-                let page = page.await.map_err(|_| ReadError::Cancelled)??;
-                if page.len() == 0 {
-                    return Ok(None);
-                }
-                let next = from + page.len() as u64;
-                let following = ledger.clone().start(next, PAGE);
-                let events = ledger.decode(page, from).await?;
-                Ok(Some((events, (following, next))))
+                let (size, _) = ledger.root().await?;
+                Ok::<_, ReadError>((from < size).then(|| (ledger.stretch(from, size), size)))
             }
-        })
+        });
+        stretches.try_flatten()
+    }
+
+    /// The pages of events that are all there, in order, several under way at a time.
+    fn stretch<E: AnyEvent>(
+        &self,
+        from: u64,
+        to: u64,
+    ) -> impl Stream<Item = Result<Vec<RecordedEvent<E>>, ReadError>> + Send + use<E> {
+        let ledger = self.clone();
+        let pages = stream::iter((from..to).step_by(PAGE as usize)).map(move |first| {
+            let page = tokio::spawn(ledger.clone().whole_page(first, PAGE.min(to - first)));
+            async move { page.await.map_err(|_| ReadError::Cancelled)? }
+        });
+        pages.buffered(AHEAD)
+    }
+
+    async fn whole_page<E: AnyEvent>(self, from: u64, count: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let page = self.fetch(from, count).await?;
+        if page.len() as u64 != count {
+            return Err(broken(from + page.len() as u64, &"missing"));
+        }
+        let upcasters = self.upcasters();
+        let decoded = tokio::task::spawn_blocking(move || page.decode(0, page.len(), &upcasters, from));
+        decoded.await.map_err(|_| ReadError::Cancelled)?
     }
 
     /// One page of any size.
@@ -74,7 +99,7 @@ impl Ledger {
              recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
              WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
         );
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(limit.min(PAGE)).unwrap_or_default() * ROW);
         let mut messages = self.pool().copy_out_raw(&copy).await?;
         while let Some(message) = messages.try_next().await? {
             bytes.extend_from_slice(&message);
@@ -86,11 +111,11 @@ impl Ledger {
         while let Some(start) = reader.next_row().ok_or_else(|| malformed(from))? {
             let expected = from + rows.len() as u64;
             rows.push(start);
-            let raw = reader.row().ok_or_else(|| malformed(expected))?;
-            if raw.position != expected {
-                return Err(broken(expected, &format!("missing; {} follows", raw.position)));
+            let (position, segments) = reader.position_and_segments().ok_or_else(|| malformed(expected))?;
+            if position != expected {
+                return Err(broken(expected, &format!("missing; {position} follows")));
             }
-            wanted.extend(subjects(raw.position, raw.segments)?);
+            wanted.extend(subjects(position, segments)?);
         }
         let keys = self.keys().get(wanted).await?;
         Ok(Page { bytes, rows, keys })
@@ -102,7 +127,7 @@ impl Ledger {
             .step_by(CHUNK)
             .map(|first| {
                 let (page, upcasters) = (page.clone(), self.upcasters());
-                tokio::task::spawn_blocking(move || page.decode(first, &upcasters, from))
+                tokio::task::spawn_blocking(move || page.decode(first, CHUNK, &upcasters, from))
             })
             .collect();
         let mut events = Vec::with_capacity(page.len());
@@ -121,21 +146,28 @@ impl Page {
 
     /// Its rows in order, the first at position `from`.
     pub(crate) fn raws(&self, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
-        self.rows
-            .iter()
-            .zip(from..)
-            .map(|(start, position)| Fields { bytes: &self.bytes, at: *start }.row().ok_or_else(|| malformed(position)))
+        self.raws_within(0, self.len(), from)
+    }
+
+    /// So many of its rows, from row `first` on.
+    fn raws_within(&self, first: usize, count: usize, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
+        let rows = self.rows.iter().zip(from..).skip(first).take(count);
+        rows.map(|(start, position)| Fields { bytes: &self.bytes, at: *start }.row().ok_or_else(|| malformed(position)))
     }
 
     fn decode<E: AnyEvent>(
         &self,
         first: usize,
+        count: usize,
         upcasters: &Upcasters,
         from: u64,
     ) -> Result<Vec<RecordedEvent<E>>, ReadError> {
         let ciphers = Ciphers::new(&self.keys);
-        let chunk = self.raws(from).skip(first).take(CHUNK);
-        chunk.map(|raw| raw?.decode(upcasters, &ciphers)).collect()
+        let mut events = Vec::with_capacity(count.min(self.len()));
+        for raw in self.raws_within(first, count, from) {
+            events.push(raw?.decode(upcasters, &ciphers)?);
+        }
+        Ok(events)
     }
 }
 
@@ -166,7 +198,7 @@ impl<'a> Fields<'a> {
     fn next_row(&mut self) -> Option<Option<usize>> {
         match i16::from_be_bytes(self.array()?) {
             -1 => Some(None),
-            16 => Some(Some(self.at)),
+            COLUMNS => Some(Some(self.at)),
             _ => None,
         }
     }
@@ -205,6 +237,19 @@ impl<'a> Fields<'a> {
 
     fn number(&mut self) -> Option<i64> {
         Some(i64::from_be_bytes(self.field()?.try_into().ok()?))
+    }
+
+    /// What tells which keys a row needs; the rest is stepped over unread.
+    fn position_and_segments(&mut self) -> Option<(u64, &'a [u8])> {
+        let position = u64::try_from(self.number()?).ok()?;
+        for _ in 1..SEGMENTS {
+            self.optional()?;
+        }
+        let segments = self.field()?;
+        for _ in SEGMENTS + 1..COLUMNS {
+            self.optional()?;
+        }
+        Some((position, segments))
     }
 
     /// One row, in the order that [`Ledger::fetch`] selects.

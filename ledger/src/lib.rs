@@ -6,7 +6,7 @@
 //!                       └────────────── store (cqrs-es, postgres-es) ◀── reader ◀─────────────────┘
 //! ```
 //!
-//! - What is recorded is never changed ([`migrations/0001_ledger.sql`] refuses it) and never lost once
+//! - What is recorded is never changed (`migrations/0001_ledger.sql` refuses it) and never lost once
 //!   [`Ledger::append`] has returned.
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).

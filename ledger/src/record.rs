@@ -9,7 +9,7 @@ use domain::context::{Actor, Reason};
 use domain::ids::{CommandId, SubjectId};
 use domain::personal::Sealable;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -82,27 +82,31 @@ pub(crate) struct Raw<'a> {
     pub leaf: Hash,
 }
 
-/// The keys for a set of events. A cipher is made when first needed and kept while events of the same subject
-/// follow one another, as they mostly do. For one thread.
+/// Ciphers kept ready: those of a family, whose events mostly follow one another.
+const READY: usize = 8;
+
+/// The keys for a set of events. A cipher is made when first needed and kept while few others are. For one thread.
 pub(crate) struct Ciphers<'k> {
     known: &'k HashMap<SubjectId, Known>,
-    last: RefCell<Option<(SubjectId, Rc<Cipher>)>>,
+    ready: RefCell<VecDeque<(SubjectId, Rc<Cipher>)>>,
 }
 
 impl<'k> Ciphers<'k> {
     pub(crate) fn new(known: &'k HashMap<SubjectId, Known>) -> Self {
-        Self { known, last: RefCell::new(None) }
+        Self { known, ready: RefCell::default() }
     }
 
     /// The subject's cipher; `None` when the key is destroyed.
     fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
-        if let Some((_, cipher)) = self.last.borrow().as_ref().filter(|(last, _)| *last == subject) {
+        if let Some((_, cipher)) = self.ready.borrow().iter().find(|(ready, _)| *ready == subject) {
             return Ok(Some(cipher.clone()));
         }
         let known = self.known.get(&subject).ok_or(SealError::NoKey(subject))?;
         let cipher = known.cipher().map(Rc::new);
         if let Some(cipher) = &cipher {
-            *self.last.borrow_mut() = Some((subject, cipher.clone()));
+            let mut ready = self.ready.borrow_mut();
+            ready.truncate(READY - 1);
+            ready.push_front((subject, cipher.clone()));
         }
         Ok(cipher)
     }
@@ -129,6 +133,7 @@ pub(crate) fn reveal(
     if sealed.len() != fields.len() {
         return Err(format!("{} sealed segments for {} personal fields", sealed.len(), fields.len()));
     }
+    let mut aad = place.aad();
     for (index, (field, sealed)) in fields.into_iter().zip(&sealed).enumerate() {
         if field.subject() != sealed.subject {
             return Err(format!("segment {index} is of another subject than its field"));
@@ -136,7 +141,8 @@ pub(crate) fn reveal(
         match ciphers.get(sealed.subject).map_err(|error| error.to_string())? {
             None => field.erase(),
             Some(cipher) => {
-                let opened = open_segment(place, index as u16, sealed, &cipher).map_err(|error| error.to_string())?;
+                let opened = open_segment(place, &mut aad, index as u16, sealed, &cipher);
+                let opened = opened.map_err(|error| error.to_string())?;
                 // serde's message may quote the value.
                 field.reveal(opened.plaintext()).map_err(|_| format!("segment {index} is not of its field's type"))?;
             }

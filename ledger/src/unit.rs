@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// Unit::new(context)
 ///     .stream::<Account>(&id, loaded.version, events)
 ///     .claim("login", &id, ledger.lookup_hash("login", &login))
-///     .outbox(OutboxMessage { … })
+///     .outbox(message)
 /// ```
 pub struct Unit {
     pub(crate) context: Context,

@@ -2,7 +2,7 @@
 //!
 //! Each projection is a folder with its tables (`tables.sql`), its rows (`rows.rs`), how events change them
 //! (`mod.rs`) and what is read from them (`reads.rs`). [`Runner`] keeps them caught up; [`Views`] is what the rest of
-//! the service reads; [`rebuild`] and [`compare`] make a view again from the first event.
+//! the service reads; [`rebuild()`] and [`compare()`] make a view again from the first event.
 //!
 //! Views are for showing and for claims. They lag the ledger by about a millisecond and no security decision reads
 //! them; whoever must see their own write waits with [`Views::caught_up`].

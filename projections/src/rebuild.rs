@@ -78,6 +78,7 @@ pub async fn rebuild(
     let mut swapped = Vec::new();
     for mut copy in copies {
         swapped.push((copy.name, copy.swap(ledger).await?));
+        copy.end().await?;
     }
     Ok(swapped)
 }
@@ -125,6 +126,12 @@ impl Copy {
         let mut transaction = self.connection.begin().await?;
         tables::clear(&mut transaction, self.name.rebuild_schema()).await?;
         transaction.commit().await?;
+        self.end().await
+    }
+
+    /// Gives back the rebuild schema.
+    async fn end(mut self) -> Result<(), RebuildError> {
+        session::end_rebuild(&mut self.connection, self.name).await?;
         self.connection.close().await?;
         Ok(())
     }

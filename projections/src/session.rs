@@ -36,6 +36,11 @@ pub(crate) async fn try_rebuild(connection: &mut PgConnection, name: Name) -> sq
     try_lock(connection, REBUILD, name).await
 }
 
+/// Gives the rebuild schema back at once; the end of a connection is noticed a moment later only.
+pub(crate) async fn end_rebuild(connection: &mut PgConnection, name: Name) -> sqlx::Result<()> {
+    unlock(connection, REBUILD, name).await
+}
+
 async fn try_lock(connection: &mut PgConnection, class: i32, name: Name) -> sqlx::Result<bool> {
     let sql = "SELECT pg_try_advisory_lock($1, $2)";
     sqlx::query_scalar(sql).bind(class).bind(name.number()).fetch_one(connection).await
@@ -58,6 +63,10 @@ pub(crate) async fn close_gate(connection: &mut PgConnection, name: Name) -> sql
 }
 
 pub(crate) async fn open_gate(connection: &mut PgConnection, name: Name) -> sqlx::Result<()> {
+    unlock(connection, GATE, name).await
+}
+
+async fn unlock(connection: &mut PgConnection, class: i32, name: Name) -> sqlx::Result<()> {
     let sql = "SELECT pg_advisory_unlock($1, $2)";
-    sqlx::query(sql).bind(GATE).bind(name.number()).execute(connection).await.map(drop)
+    sqlx::query(sql).bind(class).bind(name.number()).execute(connection).await.map(drop)
 }

@@ -264,7 +264,7 @@ impl World {
         let pupil: PupilId = self.pupils.get(self.random.below(self.pupils.len()))?.id.parse().ok()?;
         let guardian: GuardianId = self.guardians.get(self.random.below(self.guardians.len()))?.id.parse().ok()?;
         let (secret, expires_at) = (SecretId(self.random.uuid()), self.time());
-        let flow = self.accounts[index].state.code.as_ref().map(|code| code.flow);
+        let flow = self.accounts[index].state.codes.keys().next().copied();
         let flow = flow.unwrap_or(FlowId(self.random.uuid()));
         let proved = self.accounts[index].state.proved.map(|(flow, _)| flow);
         if self.accounts[index].version == 0 {

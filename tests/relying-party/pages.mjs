@@ -42,6 +42,10 @@ const STYLE = new Markup(`
 `);
 
 /** A whole page. */
+/** A date as people write it; it has no time zone, so it is shown in none. */
+const day = (date, language) =>
+  new Intl.DateTimeFormat(language === 'fr' ? 'fr-FR' : 'en-GB', { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(date));
+
 export function page({ name, language, title, body }) {
   return String(html`<!doctype html>
 <html lang="${language}">
@@ -70,7 +74,7 @@ const place = (language) => (where) => html`<dt>${language === 'fr' ? 'Établiss
 
 function child(language) {
   return (child) => html`<li data-child="${child.sub}"><h2>${[child.given_name, child.family_name].filter(Boolean).join(' ')}</h2>
-<dl>${child.birthdate && html`<dt>${language === 'fr' ? 'Date de naissance' : 'Birth date'}</dt><dd>${child.birthdate}</dd>`}
+<dl>${child.birthdate && html`<dt>${language === 'fr' ? 'Date de naissance' : 'Birth date'}</dt><dd>${day(child.birthdate, language)}</dd>`}
 ${(child.establishments ?? []).map(place(language))}</dl></li>`;
 }
 

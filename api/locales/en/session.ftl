@@ -19,6 +19,23 @@ session-account-children = { $count ->
     [one] My child
    *[other] My children
 }
+session-account-waiting = { $count ->
+    [one] A school says that you are the guardian of a child, who waits for you to confirm.
+   *[other] Schools say that you are the guardian of { $count } children, who wait for you to confirm.
+}
+session-account-confirm = { $count ->
+    [one] Confirm this child
+   *[other] Confirm these children
+}
+
+session-account-password = Change my password
+session-account-password-changed = Your password has been changed. You were signed out everywhere else.
+session-own-password-title = Change my password
+session-own-password-lead = The new password works from now on. Other devices where you are signed in will be signed out.
+session-own-password-current = Current password
+session-own-password-wrong = This is not your current password. Check it and try again.
+session-own-password-submit = Save
+session-own-password-back = Back to my account
 
 error-form-expired-title = This form has expired
 error-form-expired-text = The page was left open too long, or your browser refuses cookies. Allow them for this site, reload the previous page and try again.

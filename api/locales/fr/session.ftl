@@ -19,6 +19,23 @@ session-account-children = { $count ->
     [one] Mon enfant
    *[other] Mes enfants
 }
+session-account-waiting = { $count ->
+    [one] Un enfant vous est rattaché par son établissement et attend votre confirmation.
+   *[other] { $count } enfants vous sont rattachés par leur établissement et attendent votre confirmation.
+}
+session-account-confirm = { $count ->
+    [one] Confirmer cet enfant
+   *[other] Confirmer ces enfants
+}
+
+session-account-password = Changer mon mot de passe
+session-account-password-changed = Votre mot de passe est changé. Vos autres connexions en cours ont été fermées.
+session-own-password-title = Changer mon mot de passe
+session-own-password-lead = Le nouveau mot de passe servira dès maintenant. Les autres appareils où vous êtes connecté seront déconnectés.
+session-own-password-current = Mot de passe actuel
+session-own-password-wrong = Ce n’est pas votre mot de passe actuel. Vérifiez-le et réessayez.
+session-own-password-submit = Enregistrer
+session-own-password-back = Revenir à mon compte
 
 error-form-expired-title = Formulaire périmé
 error-form-expired-text = Cette page est restée ouverte trop longtemps, ou votre navigateur refuse les cookies. Autorisez-les pour ce site, rechargez la page précédente et recommencez.

@@ -298,7 +298,7 @@ fn resolve(reference: &BytesRef<'_>, into: &mut String) -> Result<(), FileReason
     Ok(())
 }
 
-/// XML 1.0, production [2] Char.
+/// XML 1.0, production \[2\] Char.
 fn is_xml_char(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }

@@ -1,60 +1,37 @@
-//! `GET /children`, `POST /children/confirm`, `POST /children/report`: each child by birth date.
+//! Each child by birth date: on the way in ([`in_flow`]), and later, signed in ([`signed_in`]).
+//!
+//! The page, who is proposed, and what one account may guess are the same for both.
 
-use super::flow::{Flow, Step};
+mod in_flow;
+mod signed_in;
+#[cfg(test)]
+mod tests;
+
+pub use in_flow::{confirm_child, report_child, show_children};
+pub use signed_in::{confirm_own_child, own_children_path, report_own_child, show_own_children};
+
 use super::{record, views_caught_up};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::limits::Charge;
-use crate::pages::{FormErrors, Page, Sample, View};
-use crate::session::cookies::Cookies;
-use crate::session::form::{Binding, PageForm, Submitted};
+use crate::pages::{FormErrors, Sample, View};
+use crate::session::ReturnTo;
 use askama::Template;
-use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
 use chrono::NaiveDate;
 use domain::account::{Account, AccountCommand, AccountError};
 use domain::ids::{AccountId, GuardianId, PupilId};
 use domain::personal::Personal;
 use domain::pupil::Pupil;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
-
-/// Wrong birth dates in one flow.
-const WRONG_DATES: i32 = 6;
-
-/// A child's birth date as typed.
-#[derive(Deserialize)]
-pub struct ConfirmForm {
-    pupil: PupilId,
-    day: String,
-    month: String,
-    year: String,
-}
-
-impl PageForm for ConfirmForm {
-    const NAME: &'static str = "confirm-child";
-    const BINDING: Binding = Binding::Flow;
-}
-
-/// A child that is not theirs.
-#[derive(Deserialize)]
-pub struct ReportForm {
-    pupil: PupilId,
-}
-
-impl PageForm for ReportForm {
-    const NAME: &'static str = "report-child";
-    const BINDING: Binding = Binding::Flow;
-}
 
 /// What became of a proposed child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Not answered yet.
     Pending,
-    /// Confirmed in this flow.
+    /// Confirmed: in this flow, or, signed in, at any time.
     Confirmed,
     /// Reported as not theirs.
     Reported,
@@ -78,6 +55,12 @@ pub struct Proposal {
 #[template(path = "activation/children.html")]
 pub struct ChildrenPage {
     view: View,
+    /// Where its forms go: below `/children` or `/account/children`.
+    base: &'static str,
+    /// Signed in: where to go without answering. On the way in there is no way around.
+    onward: Option<ReturnTo>,
+    /// Signed in: where its forms lead in the end.
+    return_to: Option<ReturnTo>,
     confirm_token: String,
     report_token: String,
     proposals: Vec<Proposal>,
@@ -118,10 +101,15 @@ impl Sample for ChildrenPage {
             child(2, "Basile", Answer::Confirmed),
             child(3, "Côme", Answer::Reported),
         ];
+        let pending = vec![child(4, "Delphine", Answer::Pending)];
         let mut errors = FormErrors::new();
         errors.add("day", view.t("activation-birth-date-wrong"));
+        let own = |page: Self| Self { base: signed_in::PATH, onward: ReturnTo::read("/account"), ..page };
         let page = |proposals, wrong, errors| Self {
             view: view.clone(),
+            base: in_flow::PATH,
+            onward: None,
+            return_to: None,
             confirm_token: "…".into(),
             report_token: "…".into(),
             proposals,
@@ -133,26 +121,23 @@ impl Sample for ChildrenPage {
             page(all.clone(), None, FormErrors::new()),
             page(all, typed, errors),
             page(vec![], None, FormErrors::new()),
+            own(page(pending, None, FormErrors::new())),
+            own(page(vec![], None, FormErrors::new())),
         ]
     }
 }
 
-/// The flow and its account, once the phone is proved and while children are to be confirmed.
-async fn confirming(app: &App, cookies: &Cookies) -> Result<Result<(Flow, AccountId, Account), Redirect>, AppError> {
-    let flow = Flow::of(app, cookies).await?;
-    let Some(id) = flow.account.filter(|_| flow.step == Step::Children) else {
-        return Ok(Err(Redirect::to(flow.step.path())));
-    };
-    let account = app.ledger.load::<Account>(&id.to_string()).await?.aggregate;
-    if account.proved.is_none_or(|(proved, _)| proved != flow.id) {
-        return Err(AppError::refused(StatusCode::GONE, "flow-expired"));
-    }
-    Ok(Ok((flow, id, account)))
-}
-
 /// The children whose schools declare the holder a legal guardian now. Candidates come from the view, the right
 /// from each pupil's own stream.
-async fn proposals(app: &App, account: &Account, confirmed: &[PupilId]) -> Result<Vec<Proposal>, AppError> {
+async fn proposals<'a>(
+    app: &App,
+    account: &Account,
+    confirmed: impl IntoIterator<Item = &'a PupilId>,
+) -> Result<Vec<Proposal>, AppError> {
+    if account.guardians.is_empty() {
+        return Ok(vec![]);
+    }
+    let confirmed: BTreeSet<&PupilId> = confirmed.into_iter().collect();
     views_caught_up(app).await?;
     let guardians: Vec<Uuid> = account.guardians.iter().map(|guardian| guardian.0).collect();
     let candidates: Vec<Uuid> = sqlx::query_scalar(
@@ -186,6 +171,15 @@ async fn proposals(app: &App, account: &Account, confirmed: &[PupilId]) -> Resul
     let mut shown: Vec<Proposal> = shown.collect();
     shown.sort_by(|a, b| (&a.given_name, a.pupil).cmp(&(&b.given_name, b.pupil)));
     Ok(shown)
+}
+
+/// How many children wait for the holder's answer.
+///
+/// # Errors
+/// When something fails.
+pub(crate) async fn waiting(app: &App, account: &Account) -> Result<usize, AppError> {
+    let proposals = proposals(app, account, &account.confirmed).await?;
+    Ok(proposals.iter().filter(|child| child.answer == Answer::Pending).count())
 }
 
 /// Names of establishments by UAI.
@@ -227,144 +221,71 @@ struct Wrong {
     message: &'static str,
 }
 
-/// The page; or, when all is answered, the way on.
-async fn respond(
-    app: &App,
-    view: View,
-    cookies: &Cookies,
-    flow: &Flow,
-    account: &Account,
-    wrong: Option<Wrong>,
-) -> Result<Response, AppError> {
-    let proposals = proposals(app, account, &flow.confirmed).await?;
-    let pending = proposals.iter().any(|child| child.answer == Answer::Pending);
-    if !pending && proposals.iter().any(|child| child.answer == Answer::Confirmed) {
-        flow.advance(app, Step::Password).await?;
-        return Ok(Redirect::to(Step::Password.path()).into_response());
-    }
-    let mut errors = FormErrors::new();
-    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let wrong = wrong.map(|wrong| {
+impl Wrong {
+    /// For the page: the child and what was typed, the error, and the answer's status.
+    fn parts(wrong: Option<Self>, view: &View) -> (Option<(PupilId, [String; 3])>, FormErrors, StatusCode) {
+        let mut errors = FormErrors::new();
+        let Some(wrong) = wrong else { return (None, errors, StatusCode::OK) };
         errors.add("day", view.t(wrong.message));
-        (wrong.pupil, wrong.typed)
-    });
-    let token = |form: fn(&App, &crate::session::Token) -> String| {
-        cookies.flow.as_ref().map(|flow| form(app, flow)).unwrap_or_default()
-    };
-    let (confirm_token, report_token) = (token(ConfirmForm::token), token(ReportForm::token));
-    Ok((status, Page(ChildrenPage { view, confirm_token, report_token, proposals, wrong, errors })).into_response())
-}
-
-/// Shows the children.
-///
-/// # Errors
-/// When there is no such flow (any more).
-pub async fn show_children(State(app): State<App>, view: View, cookies: Cookies) -> Result<Response, AppError> {
-    match confirming(&app, &cookies).await? {
-        Ok((flow, _, account)) => respond(&app, view, &cookies, &flow, &account, None).await,
-        Err(elsewhere) => Ok(elsewhere.into_response()),
+        (Some((wrong.pupil, wrong.typed)), errors, StatusCode::UNPROCESSABLE_ENTITY)
     }
 }
 
-/// Takes a birth date.
-///
-/// # Errors
-/// When too many were wrong, or something fails.
-pub async fn confirm_child(
-    State(app): State<App>,
-    view: View,
-    incident: Incident,
-    cookies: Cookies,
-    Submitted(form): Submitted<ConfirmForm>,
-) -> Result<Response, AppError> {
-    let (flow, id, account) = match confirming(&app, &cookies).await? {
-        Ok(found) => found,
-        Err(elsewhere) => return Ok(elsewhere.into_response()),
-    };
-    let typed = [form.day.trim().to_owned(), form.month.trim().to_owned(), form.year.trim().to_owned()];
-    let wrong = |message| Wrong { pupil: form.pupil, typed: typed.clone(), message };
-    let Some(claimed) = read_date(&typed) else {
-        let wrong = wrong("activation-birth-date-shape");
-        return respond(&app, view, &cookies, &flow, &account, Some(wrong)).await;
-    };
-    let pupil = app.ledger.load::<Pupil>(&form.pupil.to_string()).await?.aggregate;
-    let Some(child) = Child::of(&pupil, &account.guardians) else {
-        // Taken back by the school while the page was open: shown again without this child.
-        return Ok(Redirect::to(Step::Children.path()).into_response());
-    };
+/// What a birth date for one of the children turned out to be.
+enum Compared {
+    Right,
+    Wrong,
+    /// The account may not confirm (any more).
+    Refused,
+}
+
+/// Whether the account may still be wrong today. What one flow, or one sitting, may try is bounded by the caller.
+async fn may_be_wrong(app: &App, account: AccountId) -> Result<(), AppError> {
     let now = app.clock.now();
-    let charge = Charge::new(&app.guard.caps.dates, id.to_string());
-    let charge = std::slice::from_ref(&charge);
-    if let Some(Err(refused)) = app.guard.limits.check(charge, now).await?.first() {
-        return Err(AppError::too_many(refused.retry_after(now)).because(refused.cap));
+    let charge = Charge::new(&app.guard.caps.dates, account.to_string());
+    match app.guard.limits.check(&[charge], now).await?.first() {
+        Some(Err(refused)) => Err(AppError::too_many(refused.retry_after(now)).because(refused.cap)),
+        Some(Ok(())) | None => Ok(()),
     }
-    if !flow.count_date(&app, WRONG_DATES).await? {
-        return Err(AppError::refused(StatusCode::TOO_MANY_REQUESTS, "birth-dates-exhausted"));
-    }
+}
+
+/// Compares a birth date that was counted before, and records the child where it is right.
+async fn compare(
+    app: &App,
+    incident: &Incident,
+    account: AccountId,
+    child: &Child,
+    claimed: NaiveDate,
+) -> Result<Compared, AppError> {
     let (pupil, on_record) = (child.pupil, child.birth_date);
-    let recorded = record(&app, &incident, id, |loaded, unit| {
+    let recorded = record(app, incident, account, |loaded, unit| {
         let command = AccountCommand::ConfirmChild { pupil, claimed, on_record };
         Ok(unit.stream::<Account>(&loaded.id, loaded.version, loaded.aggregate.decide(command)?))
     });
     match recorded.await? {
-        Ok(_) => {
-            flow.child_confirmed(&app, pupil).await?;
-            Ok(Redirect::to(Step::Children.path()).into_response())
-        }
+        Ok(_) => Ok(Compared::Right),
         Err(AccountError::BirthDateMismatch) => {
             // Only wrong dates count, and right ones don't make up for them: or one known child would open the
-            // way to guessing another's. Parallel tries are bounded by the flow's own count.
-            let _ = app.guard.limits.take(charge, now).await?;
-            let wrong = wrong("activation-birth-date-wrong");
-            respond(&app, view, &cookies, &flow, &account, Some(wrong)).await
+            // way to guessing another's.
+            let charge = Charge::new(&app.guard.caps.dates, account.to_string());
+            let _ = app.guard.limits.take(&[charge], app.clock.now()).await?;
+            Ok(Compared::Wrong)
         }
-        Err(_) => Err(AppError::refused(StatusCode::GONE, "flow-expired")),
+        Err(_) => Ok(Compared::Refused),
     }
 }
 
-/// Takes "not my child".
-///
-/// # Errors
-/// When there is no such flow (any more), or something fails.
-pub async fn report_child(
-    State(app): State<App>,
-    incident: Incident,
-    cookies: Cookies,
-    Submitted(form): Submitted<ReportForm>,
-) -> Result<Response, AppError> {
-    let (flow, id, account) = match confirming(&app, &cookies).await? {
-        Ok(found) => found,
-        Err(elsewhere) => return Ok(elsewhere.into_response()),
-    };
-    let pupil = app.ledger.load::<Pupil>(&form.pupil.to_string()).await?.aggregate;
-    if Child::of(&pupil, &account.guardians).is_some() && !flow.confirmed.contains(&form.pupil) {
-        let recorded = record(&app, &incident, id, |loaded, unit| {
-            let events = loaded.aggregate.decide(AccountCommand::ReportChild { pupil: form.pupil })?;
-            Ok(unit.stream::<Account>(&loaded.id, loaded.version, events))
-        });
-        recorded.await?.map_err(|_| AppError::refused(StatusCode::GONE, "flow-expired"))?;
-    }
-    Ok(Redirect::to(Step::Children.path()).into_response())
+/// Records "not my child". False when the account may not (any more).
+async fn report(app: &App, incident: &Incident, account: AccountId, pupil: PupilId) -> Result<bool, AppError> {
+    let recorded = record(app, incident, account, |loaded, unit| {
+        let events = loaded.aggregate.decide(AccountCommand::ReportChild { pupil })?;
+        Ok(unit.stream::<Account>(&loaded.id, loaded.version, events))
+    });
+    Ok(recorded.await?.is_ok())
 }
 
 fn read_date([day, month, year]: &[String; 3]) -> Option<NaiveDate> {
     let short = |text: &str| (1..=2).contains(&text.len()).then(|| text.parse().ok()).flatten();
     let year = (year.len() == 4).then(|| year.parse().ok()).flatten()?;
     NaiveDate::from_ymd_opt(year, short(month)?, short(day)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn birth_dates_are_read_as_people_write_them() {
-        let read = |d: &str, m: &str, y: &str| read_date(&[d.into(), m.into(), y.into()]);
-        assert_eq!(read("3", "09", "2014"), NaiveDate::from_ymd_opt(2014, 9, 3));
-        for bad in
-            [["31", "2", "2014"], ["3", "9", "14"], ["", "9", "2014"], ["003", "9", "2014"], ["3", "mars", "2014"]]
-        {
-            assert_eq!(read(bad[0], bad[1], bad[2]), None, "{bad:?}");
-        }
-    }
 }

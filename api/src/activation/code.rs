@@ -221,7 +221,7 @@ async fn try_code(
             }))
         }
         Err(AccountError::CodeExpired) => Ok(Err("activation-code-expired")),
-        // Used a moment ago in another tab, or replaced by a later request's.
+        // Used a moment ago in another tab.
         Err(_) => Ok(Err("activation-code-replaced")),
     }
 }

@@ -50,6 +50,8 @@ pub struct Caps {
     all: Cap,
     /// Wrong birth dates for one account.
     pub dates: Cap,
+    /// Birth dates tried for one account by its signed-in holder, right or wrong.
+    pub tried_dates: Cap,
 }
 
 impl Caps {
@@ -63,6 +65,7 @@ impl Caps {
             prefix: Cap::new("sms-prefix", &[(codes.sends_per_prefix, HOUR)]),
             all: Cap::new("sms-all", &[(codes.sends_in_all, HOUR)]),
             dates: Cap::new("birth-dates", &[(10, DAY)]),
+            tried_dates: Cap::new("birth-dates-tried", &[(20, DAY)]),
         }
     }
 }

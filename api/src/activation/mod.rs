@@ -24,15 +24,18 @@ mod password;
 #[cfg(test)]
 mod tests;
 
-pub use children::{ChildrenPage, confirm_child, report_child, show_children};
+pub use children::{
+    ChildrenPage, confirm_child, confirm_own_child, own_children_path, report_child, report_own_child, show_children,
+    show_own_children,
+};
 pub use code::{CodePage, check_code, resend_code, show_code};
 pub use codes::{Caps, Request, begin};
 pub use identify::{IdentifyForm, IdentifyPage, Identity, find, identify, read_identity, read_mobile, show_identify};
 pub use login::assign_login;
 pub use password::{PasswordPage, choose_password, show_password};
 
-pub(crate) use children::school_names;
-pub(crate) use password::{Names, notify};
+pub(crate) use children::{school_names, waiting};
+pub(crate) use password::{Names, explain, hash_new, notify, replace_secret};
 
 use crate::app::App;
 use crate::incident::{AppError, Incident};

@@ -2,15 +2,15 @@
 
 use super::flow::{Flow, Kind, Step};
 use super::login::login_of;
-use super::record;
+use super::{own_children_path, record, waiting};
 use crate::app::App;
 use crate::delivery::{Envelope, Message, Recipient};
 use crate::incident::{AppError, Incident};
 use crate::pages::{FormErrors, Language, Page, Sample, View};
-use crate::password::{HashError, Weakness};
+use crate::password::{HashError, Password as Chosen, Weakness};
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
-use crate::session::{self, CurrentUser, Method, ReturnTo};
+use crate::session::{self, CurrentUser, Method};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -231,10 +231,7 @@ pub async fn choose_password(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
-    let hash = app.guard.passwords.hash(password).await.map_err(|error| match error {
-        HashError::Busy => AppError::unavailable(error),
-        error => AppError::internal(error),
-    })?;
+    let hash = hash_new(&app, password).await?;
     let secret = SecretId(Uuid::new_v4());
     let language = view.language;
     let recorded = record(&app, &incident, id, |loaded, unit| {
@@ -258,8 +255,14 @@ pub async fn choose_password(
     let method = if flow.kind == Kind::Change { Method::Password } else { Method::Sms };
     let jar = session::open(&app, &cookies, id, secret, method).await?;
     incident.note_user(CurrentUser { account: id, name: login, authenticated_at: app.clock.now(), method });
-    let target = flow.return_to.as_ref().map_or("/account", ReturnTo::as_str);
-    Ok((jar, Redirect::to(target)).into_response())
+    // Without a phone to prove, no child was asked for on the way.
+    let children_first = account.confirmed.is_empty() && waiting(&app, &account).await? > 0;
+    let target = match (children_first, &flow.return_to) {
+        (true, return_to) => own_children_path(return_to.as_ref()),
+        (false, Some(return_to)) => return_to.as_str().to_owned(),
+        (false, None) => "/account".to_owned(),
+    };
+    Ok((jar, Redirect::to(&target)).into_response())
 }
 
 fn origin(account: &Account, flow: &Flow) -> PasswordOrigin {
@@ -268,6 +271,14 @@ fn origin(account: &Account, flow: &Flow) -> PasswordOrigin {
         (_, domain::account::Purpose::Activation) => PasswordOrigin::Activation,
         (_, domain::account::Purpose::CredentialReset) => PasswordOrigin::Reset,
     }
+}
+
+/// Hashes a password that was just chosen.
+pub(crate) async fn hash_new(app: &App, password: Chosen) -> Result<Zeroizing<String>, AppError> {
+    app.guard.passwords.hash(password).await.map_err(|error| match error {
+        HashError::Busy => AppError::unavailable(error),
+        error => AppError::internal(error),
+    })
 }
 
 /// The new hash into the vault, the old one out of it.

@@ -62,6 +62,20 @@ async fn point_34_a_wrong_or_expired_code_leads_nowhere_and_a_right_one_once() {
 }
 
 #[tokio::test]
+async fn point_36_asking_for_a_code_elsewhere_takes_nobodys_away() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let mut victim = service.browser();
+    identify(&mut victim, SURNAME, GIVEN, MOBILE).await;
+    let code = last_code(service.app()).await;
+    // Whoever knows the name and the mobile.
+    identify(&mut service.browser(), SURNAME, GIVEN, MOBILE).await;
+    let others = last_code(service.app()).await;
+    assert_eq!(type_code(&mut victim, &code).await.location(), "/children");
+    assert!(others != code && state(&service, &family).await.proved.is_some());
+}
+
+#[tokio::test]
 async fn point_34_one_code_used_twice_at_once_is_accepted_once() {
     let service = TestService::start().await;
     let family = Family::settle(service.app()).await;

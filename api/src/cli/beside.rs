@@ -2,6 +2,7 @@
 
 use super::attach;
 use crate::config::Config;
+use crate::import::Importer;
 use crate::running::{master_keys, source};
 use anyhow::Context as _;
 use domain::context::{Actor, Context, Reason};
@@ -12,8 +13,8 @@ use projections::{Name, Runner, Views};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The writer, the listener, the four views, and a little for the command itself.
-const CONNECTIONS: u32 = 8;
+/// The ledger's two, the views' four, a lock, and some for the command itself: an import works over several.
+const CONNECTIONS: u32 = 12;
 /// How long a command waits to see its own write.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,8 +41,13 @@ impl Beside {
         let keys = master_keys(&config.master_key, &config.data_dir)?;
         let ledger = Ledger::open(db.clone(), keys).await.context("the ledger can't be opened")?;
         // Where the service runs, its own runner leads and this one only watches.
-        let runner = Runner::start(ledger.clone(), db.clone()).await?;
+        let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         Ok(Self { ledger, views: runner.views(), runner, database, db })
+    }
+
+    /// What imports school data, and settles what waits for a school.
+    pub(super) fn importer(&self) -> Importer {
+        Importer::new(self.ledger.clone(), self.db.clone(), self.views.clone(), Default::default())
     }
 
     /// The circumstances of a command given on the machine itself.

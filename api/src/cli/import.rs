@@ -1,21 +1,16 @@
 //! `matricule import`: school data from exported files, and the queue of links that wait for the school.
 
-use super::{Global, attach, telemetry};
-use crate::config::Config;
+use super::beside::Beside;
+use super::{Global, telemetry};
 use crate::import::report::{ReportFormat, ReportLine, write_report};
 use crate::import::store::Stage;
 use crate::import::{ImportOptions, Importer, Outcome, Progress, Summary, queue};
-use crate::running::{master_keys, source};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use domain::identifiers::Uai;
 use domain::ids::{GuardianId, PupilId};
 use futures::StreamExt;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use ledger::Ledger;
-use ledger::postgres::{Database, OpenError, Role, migrate};
-use projections::Runner;
-use sqlx::PgPool;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
@@ -23,9 +18,6 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Instant;
-
-/// Connections: the ledger's two, the views' four, a lock, and some to work with.
-const CONNECTIONS: u32 = 12;
 
 /// Import school data from exported files.
 ///
@@ -96,43 +88,6 @@ fn pupil_or_none(text: &str) -> Result<PupilOrNone, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "a number from 0 to 1".to_owned())
-}
-
-/// What a command beside the service works with.
-struct Beside {
-    database: Database,
-    db: PgPool,
-    ledger: Ledger,
-    runner: Runner,
-}
-
-impl Beside {
-    async fn open(config: &Config) -> anyhow::Result<Self> {
-        let database = match attach(config).await {
-            Err(OpenError::NoDatabase { .. }) => Database::open(source(config)).await?,
-            other => other?,
-        };
-        let owner = database.pool(Role::Owner, 1).await?;
-        migrate(&owner).await.context("the schema can't be brought up to date")?;
-        owner.close().await;
-        let keys = master_keys(&config.master_key, &config.data_dir)?;
-        let db = database.pool(Role::Service, CONNECTIONS).await?;
-        let ledger = Ledger::open(db.clone(), keys).await.context("the ledger can't be opened")?;
-        // Where the service runs it keeps the views, and this runner only waits; else they are kept here.
-        let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
-        Ok(Self { database, db, ledger, runner })
-    }
-
-    fn importer(&self) -> Importer {
-        Importer::new(self.ledger.clone(), self.db.clone(), self.runner.views(), Default::default())
-    }
-
-    async fn close(self) {
-        self.runner.stop().await;
-        self.ledger.close().await;
-        self.db.close().await;
-        self.database.close().await;
-    }
 }
 
 impl Import {

@@ -3,6 +3,7 @@
 mod beside;
 mod config;
 mod demo;
+mod establishment;
 mod import;
 mod incident;
 mod keys;
@@ -12,6 +13,7 @@ mod reset;
 mod sample;
 mod serve;
 mod telemetry;
+mod views;
 
 use crate::config::{Config, ConfigError};
 use crate::running::source;
@@ -68,6 +70,12 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// The establishments that the schools' files have named
+    #[command(subcommand)]
+    Establishment(establishment::EstablishmentCommand),
+    /// The views that are built from the ledger
+    #[command(subcommand)]
+    Views(views::ViewsCommand),
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -89,6 +97,8 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::Establishment(command) => command.run(&global),
+        Command::Views(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),

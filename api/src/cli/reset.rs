@@ -2,11 +2,10 @@
 
 use super::Global;
 use crate::password::{Pool, Settings};
-use crate::reset::operator::{Whose, find, hand_out};
+use crate::reset::operator::{HandedOut, Whose, find, hand_out};
 use crate::running::master_keys;
 use crate::session::normalise_login;
 use anyhow::{Context as _, bail};
-use chrono::Utc;
 use clap::Args;
 use domain::context::{Actor, Context, Reason};
 use domain::identifiers::Ine;
@@ -51,7 +50,7 @@ impl Reset {
             on_behalf_of: self.on_behalf_of,
             reason: Reason::SupportRequest,
             reference: None,
-            effective_at: Utc::now(),
+            effective_at: ledger.now(),
         };
         let validity = config.passwords.provisional_validity.delta();
         let done = async {
@@ -63,11 +62,7 @@ impl Reset {
         db.close().await;
         database.close().await;
         let done = done?;
-        println!("Account               {}", done.account);
-        println!("Login                 {}", done.login);
-        println!("Provisional password  {}", *done.password.show());
-        println!("Valid until           {}", done.expires_at.format("%Y-%m-%d %H:%M UTC"));
-        println!("\nIt is not shown again. It must be replaced at the first sign-in.");
+        print!("{}", told(&done));
         Ok(())
     }
 
@@ -81,4 +76,22 @@ impl Reset {
             (None, None) => Whose::Login(String::new()),
         }
     }
+}
+
+/// What the operator reads, and may hand on to a family as it stands: in both languages, one value on a line.
+fn told(done: &HandedOut) -> String {
+    format!(
+        "Compte / account: {}\n\
+         Identifiant / login: {}\n\
+         Mot de passe provisoire / provisional password: {}\n\
+         Valable jusqu’au / valid until: {}\n\n\
+         Ce mot de passe ne sera plus affiché. Il doit être remplacé à la première connexion ; majuscules, \
+         espaces et tirets n’y comptent pas.\n\n\
+         This password is not shown again. It must be replaced at the first sign-in; case, spaces and hyphens don’t \
+         matter in it.\n",
+        done.account,
+        done.login,
+        *done.password.show(),
+        done.expires_at.format("%Y-%m-%d %H:%M UTC"),
+    )
 }

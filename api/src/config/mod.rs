@@ -289,7 +289,7 @@ impl Default for Codes {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { min_length: 12, min_score: 2, provisional_validity: Span::days(92), attempts: 10, hashing_threads: None }
+        Self { min_length: 12, min_score: 3, provisional_validity: Span::days(92), attempts: 10, hashing_threads: None }
     }
 }
 

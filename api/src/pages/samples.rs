@@ -26,6 +26,7 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<crate::delivery::InboxPage>(view, &mut out);
     render::<crate::session::SignInPage>(view, &mut out);
     render::<crate::session::AccountPage>(view, &mut out);
+    render::<crate::session::OwnPasswordPage>(view, &mut out);
     render::<crate::activation::IdentifyPage>(view, &mut out);
     render::<crate::activation::CodePage>(view, &mut out);
     render::<crate::activation::ChildrenPage>(view, &mut out);

@@ -41,7 +41,7 @@ async fn a_guardian_recovers_by_login_and_by_name() {
 }
 
 #[tokio::test]
-async fn point_31_another_phone_gets_no_code() {
+async fn only_the_phone_in_the_schools_file_gets_a_code() {
     let service = TestService::start().await;
     let family = Family::settle(service.app()).await;
     activate(&service, &family).await;

@@ -1,15 +1,16 @@
 //! `GET /account`: my account.
 
 use super::CurrentUser;
-use crate::activation::{school_names, views_caught_up};
+use crate::activation::{school_names, views_caught_up, waiting};
 use crate::app::App;
 use crate::incident::AppError;
 use crate::pages::{Page, Sample, View};
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use domain::account::Account;
 use domain::personal::Personal;
 use domain::pupil::Pupil;
+use serde::Deserialize;
 
 /// A child under the account.
 #[derive(Clone, Debug)]
@@ -26,6 +27,16 @@ pub struct AccountPage {
     view: View,
     login: String,
     children: Vec<Child>,
+    /// How many more wait for the holder's answer.
+    waiting: usize,
+    /// Whether the password was changed just now.
+    changed: bool,
+}
+
+/// What the page before has to say.
+#[derive(Deserialize)]
+pub struct Told {
+    changed: Option<String>,
 }
 
 impl Sample for AccountPage {
@@ -36,8 +47,14 @@ impl Sample for AccountPage {
             schools: schools.iter().map(|name| (*name).to_owned()).collect(),
         };
         let children = vec![child("Anaïs", &["Collège des Exemples"]), child("Basile", &[])];
-        let page = |children| Self { view: view.clone(), login: "a.lefictif".into(), children };
-        vec![page(vec![]), page(children)]
+        let page = |children, waiting| Self {
+            view: view.clone(),
+            login: "a.lefictif".into(),
+            children,
+            waiting,
+            changed: waiting == 2,
+        };
+        vec![page(vec![], 0), page(children.clone(), 0), page(children, 1), page(vec![], 2)]
     }
 }
 
@@ -45,7 +62,12 @@ impl Sample for AccountPage {
 ///
 /// # Errors
 /// When something fails.
-pub async fn account(State(app): State<App>, view: View, user: CurrentUser) -> Result<Page<AccountPage>, AppError> {
+pub async fn account(
+    State(app): State<App>,
+    view: View,
+    user: CurrentUser,
+    Query(told): Query<Told>,
+) -> Result<Page<AccountPage>, AppError> {
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
     let ids: Vec<String> = account.confirmed.iter().map(ToString::to_string).collect();
     let pupils =
@@ -71,5 +93,7 @@ pub async fn account(State(app): State<App>, view: View, user: CurrentUser) -> R
         })
         .collect();
     children.sort_by(|a, b| (&a.given_name, &a.surname).cmp(&(&b.given_name, &b.surname)));
-    Ok(Page(AccountPage { view, login: user.name, children }))
+    let waiting = waiting(&app, &account).await?;
+    let changed = told.changed.as_deref() == Some("password");
+    Ok(Page(AccountPage { view, login: user.name, children, waiting, changed }))
 }

@@ -1,7 +1,8 @@
 //! Signing in and out, and who is signed in.
 //!
-//! - [`sign_in`]: login and password, slowed down by [`throttle`]; a provisional password leads to a forced change
+//! - [`sign_in()`]: login and password, slowed down by [`throttle`]; a provisional password leads to a forced change
 //!   before anything else (see [`crate::activation`], which has the page where passwords are chosen).
+//! - [`own_password`]: another password, chosen while signed in.
 //! - [`current`]: what makes a session live, and [`CurrentUser`], the extractor of pages that need one.
 //! - [`form`]: forms that only their own page can send; [`return_to`]: never anywhere but here.
 
@@ -11,6 +12,7 @@ pub mod cookies;
 mod current;
 mod device;
 pub mod form;
+mod own_password;
 pub mod return_to;
 mod sign_in;
 mod sign_out;
@@ -23,6 +25,7 @@ mod token;
 pub use account::{AccountPage, account};
 pub use address::ClientAddress;
 pub use current::{CurrentUser, open, recognise, sign_in_path};
+pub use own_password::{OwnPasswordPage, change_own_password, show_own_password};
 pub use return_to::ReturnTo;
 pub use sign_in::{SignInPage, normalise_login, show_sign_in, sign_in};
 pub use sign_out::sign_out;

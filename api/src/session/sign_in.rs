@@ -22,6 +22,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use domain::account::{Account, Password, Status};
 use domain::ids::{AccountId, SecretId};
+use ledger::vault::VaultSecret;
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
@@ -170,19 +171,12 @@ async fn check(app: &App, login: &str, password: &str) -> Result<Outcome, AppErr
     let credential = account.password.as_ref().map_or(SecretId(Uuid::nil()), Password::secret);
     // Not "as of now": a provisional password that has expired must still be told from a wrong one.
     let stored = app.ledger.vault_get(credential, chrono::DateTime::UNIX_EPOCH).await?;
-    let stored = stored.and_then(|stored| String::from_utf8(stored.secret.to_vec()).ok()).map(Zeroizing::new);
     let provisional = account.must_change_password();
     let typed = Typed::read(password).map(|typed| if provisional { typed.as_provisional() } else { typed });
-    // Too long to be anyone's password: as good as a wrong one.
-    let (typed, stored) = match typed {
-        Some(typed) => (typed, stored),
-        None => (Typed::read("").ok_or_else(AppError::bad_request)?, None),
-    };
-    let right = match app.guard.passwords.verify(typed, stored).await {
-        Ok(right) => right,
-        Err(error @ HashError::Busy) => return Err(AppError::unavailable(error)),
-        Err(error) => return Err(AppError::internal(error)),
-    };
+    let right = is_right(app, typed.clone(), stored.as_ref()).await?;
+    if let (true, false, Some(typed), Some(stored)) = (right, provisional, typed, &stored) {
+        rehash(app, credential, typed, stored).await;
+    }
     let (Some(id), Some(password), true) = (account.id, account.password, right) else { return Ok(Outcome::Wrong) };
     Ok(match (account.status, password) {
         (Status::Disabled { .. } | Status::Closed | Status::Absent, _) => Outcome::NotInUse,
@@ -190,6 +184,40 @@ async fn check(app: &App, login: &str, password: &str) -> Result<Outcome, AppErr
         (_, Password::Provisional { expires_at, .. }) if now >= expires_at => Outcome::ProvisionalExpired,
         (_, Password::Provisional { secret, .. }) => Outcome::MustChange { account: id, credential: secret },
     })
+}
+
+/// Whether a password is the one whose hash is stored. Without either it takes the same time and is not.
+pub(super) async fn is_right(app: &App, typed: Option<Typed>, stored: Option<&VaultSecret>) -> Result<bool, AppError> {
+    let stored = stored.and_then(|stored| String::from_utf8(stored.secret.to_vec()).ok()).map(Zeroizing::new);
+    // Too long to be anyone's password: as good as a wrong one.
+    let (typed, stored) = match typed {
+        Some(typed) => (typed, stored),
+        None => (Typed::read("").ok_or_else(AppError::bad_request)?, None),
+    };
+    app.guard.passwords.verify(typed, stored).await.map_err(|error| match error {
+        HashError::Busy => AppError::unavailable(error),
+        error => AppError::internal(error),
+    })
+}
+
+/// Replaces, in its place, a hash made with other settings than today's: only now is the password known. Nobody is
+/// kept out when that fails; the next sign-in tries again.
+async fn rehash(app: &App, credential: SecretId, typed: Typed, stored: &VaultSecret) {
+    let outdated = std::str::from_utf8(&stored.secret).is_ok_and(|phc| app.guard.passwords.is_outdated(phc));
+    if !outdated {
+        return;
+    }
+    let replaced = match app.guard.passwords.hash(typed).await {
+        Ok(phc) => {
+            app.ledger.vault_replace(credential, &stored.kind, stored.revision, phc.as_bytes()).await.map_err(|_| ())
+        }
+        Err(_) => Err(()),
+    };
+    match replaced {
+        // Or replaced by someone else meanwhile: then there is nothing to do.
+        Ok(_) => tracing::info!("a password hash was brought up to date"),
+        Err(()) => tracing::warn!("a password hash could not be brought up to date"),
+    }
 }
 
 /// Begins the forced change: no session yet, only a flow that leads to choosing a password.

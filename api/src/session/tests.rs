@@ -1,12 +1,13 @@
 //! Signing in, sessions, and the attacks on them. Named after the points of the security table.
 
 use crate::activation::fixture::{Family, PASSWORD, activate, choose, context, sign_in, token};
+use crate::password::{Password as Typed, Pool, Settings};
 use crate::reset::operator::{HandedOut, hand_out};
-use crate::testing::TestService;
+use crate::testing::{Answer, Browser, TestService};
 use axum::body::Body;
 use axum::http::{HeaderValue, Method};
 use chrono::TimeDelta;
-use domain::account::{Account, AccountCommand};
+use domain::account::{Account, AccountCommand, AccountEvent, Password, PasswordOrigin};
 
 /// A service behind a proxy, so that tests have addresses.
 async fn proxied() -> TestService {
@@ -250,4 +251,115 @@ async fn point_33_it_is_stored_hashed_and_sealed_and_in_no_event() {
     assert!(!vault.is_empty() && events.iter().all(|event| !event.contains(&shown) && !event.contains("argon2")));
     let holds = |body: &[u8], text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(vault.iter().all(|body| !holds(body, &bare) && !holds(body, "$argon2id$")));
+}
+
+#[tokio::test]
+async fn sessions_survive_a_restart() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let cookies = activate(&service, &family).await.cookies;
+    let service = service.restarted(|_| {}).await;
+    let mut browser = service.browser();
+    browser.cookies = cookies;
+    let page = browser.get("/account").await;
+    assert!(page.status == 200 && page.body.contains("a.lefictif"), "{}", page.body);
+}
+
+/// The stored hash of the password in force.
+async fn stored(service: &TestService, family: &Family) -> String {
+    let app = service.app();
+    let account = app.ledger.load::<Account>(&family.account.to_string()).await.unwrap().aggregate;
+    let id = account.password.as_ref().map(Password::secret).unwrap();
+    let secret = app.ledger.vault_get(id, app.clock.now()).await.unwrap().unwrap();
+    String::from_utf8(secret.secret.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_hash_of_other_settings_is_replaced_at_sign_in_and_ends_no_session() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let mut browser = activate(&service, &family).await;
+    let app = service.app();
+    let account = app.ledger.load::<Account>(&family.account.to_string()).await.unwrap().aggregate;
+    let id = account.password.as_ref().map(Password::secret).unwrap();
+    let before = app.ledger.vault_get(id, app.clock.now()).await.unwrap().unwrap();
+    let past = Pool::start(&Settings { memory_kib: 64, passes: 1, threads: 1, ..Settings::default() }).unwrap();
+    let weak = past.hash(Typed::read(PASSWORD).unwrap()).await.unwrap();
+    assert!(app.ledger.vault_replace(id, &before.kind, before.revision, weak.as_bytes()).await.unwrap());
+
+    assert_eq!(sign_in(&mut service.browser(), "a.lefictif", "girafe mauve").await.status, 422);
+    assert_eq!(stored(&service, &family).await, *weak, "a wrong password changes nothing");
+    assert_eq!(sign_in(&mut service.browser(), "a.lefictif", PASSWORD).await.location(), "/account");
+    let fresh = stored(&service, &family).await;
+    assert!(!service.app().guard.passwords.is_outdated(&fresh), "{fresh}");
+    assert_eq!(browser.get("/account").await.status, 200);
+    assert_eq!(sign_in(&mut service.browser(), "a.lefictif", PASSWORD).await.location(), "/account");
+    assert_eq!(stored(&service, &family).await, fresh, "once");
+}
+
+async fn change(browser: &mut Browser, page: &Answer, current: &str, password: &str, again: &str) -> Answer {
+    let token = token(page, "/account/password");
+    let fields = [("form_token", token.as_str()), ("current", current), ("password", password), ("again", again)];
+    browser.post("/account/password", &fields).await
+}
+
+#[tokio::test]
+async fn point_31_an_own_change_asks_for_the_present_password_and_ends_all_other_sessions() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let mut browser = activate(&service, &family).await;
+    let mut elsewhere = service.browser();
+    sign_in(&mut elsewhere, "a.lefictif", PASSWORD).await;
+    let app = service.app();
+    let mails = async || {
+        let now = app.clock.now();
+        app.ledger.outbox_claim("mail", 10, now, now + TimeDelta::hours(1)).await.unwrap().len()
+    };
+    assert_eq!(mails().await, 1, "of the activation");
+    assert!(browser.get("/account").await.body.contains("href=\"/account/password\""));
+    let page = browser.get("/account/password").await;
+    let fresh = "quatre loutres jouent au tarot";
+    let wrong = change(&mut browser, &page, "girafe mauve", fresh, fresh).await;
+    assert!(wrong.status == 422 && wrong.body.contains("pas votre mot de passe actuel"), "{}", wrong.body);
+    assert_eq!(change(&mut browser, &page, PASSWORD, "lefictif-2026", "lefictif-2026").await.status, 422);
+    assert_eq!(change(&mut browser, &page, PASSWORD, fresh, "quatre loutres").await.status, 422);
+    assert_eq!(change(&mut elsewhere, &page, PASSWORD, fresh, fresh).await.status, 403, "another session's form");
+
+    let before = browser.cookies["session"].clone();
+    let done = change(&mut browser, &page, PASSWORD, fresh, fresh).await;
+    assert_eq!(done.location(), "/account?changed=password", "{}", done.body);
+    assert_ne!(browser.cookies["session"], before);
+    assert!(browser.get(done.location()).await.body.contains("Votre mot de passe est changé"));
+    assert!(elsewhere.get("/account").await.location().starts_with("/sign-in"));
+    let mut planted = service.browser();
+    planted.cookies.insert("session".into(), before);
+    assert!(planted.get("/account").await.location().starts_with("/sign-in"));
+    assert_eq!(sign_in(&mut service.browser(), "a.lefictif", PASSWORD).await.status, 422);
+    assert_eq!(sign_in(&mut service.browser(), "a.lefictif", fresh).await.location(), "/account");
+    assert_eq!(mails().await, 1, "of the change");
+    let events = app.ledger.read_stream("account", &family.account.to_string(), 0).await.unwrap();
+    let own = |event: &domain::Event| {
+        matches!(event, domain::Event::Account(AccountEvent::PasswordChosen { origin: PasswordOrigin::OwnChange, .. }))
+    };
+    assert_eq!(events.iter().filter(|recorded| own(&recorded.event)).count(), 1);
+}
+
+#[tokio::test]
+async fn point_31_the_present_password_is_not_guessed_from_an_open_session() {
+    let service = proxied().await;
+    let family = Family::settle(service.app()).await;
+    let mut browser = activate(&service, &family).await;
+    browser.headers.insert("x-forwarded-for", HeaderValue::from_static("192.0.2.66"));
+    let page = browser.get("/account/password").await;
+    let fresh = "quatre loutres jouent au tarot";
+    let mut refused = 0;
+    for _ in 0..8 {
+        refused += usize::from(change(&mut browser, &page, "girafe mauve", fresh, fresh).await.status == 429);
+    }
+    assert_eq!(refused, 3, "five tries in a minute");
+    let late = change(&mut browser, &page, PASSWORD, fresh, fresh).await;
+    assert!(late.status == 429 && !late.header("retry-after").is_empty());
+    let mut holder = from(&service, "198.51.100.7");
+    assert_eq!(sign_in(&mut holder, "a.lefictif", PASSWORD).await.location(), "/account", "elsewhere");
+    assert!(service.browser().get("/account/password").await.location().starts_with("/sign-in"));
 }

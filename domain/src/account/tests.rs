@@ -108,10 +108,66 @@ fn a_code_is_accepted_for_its_own_flow_and_time_and_once() {
     GivenWhenThen::with(()).given(waiting.clone()).when(accept(5, 29)).then_expect_events(vec![accepted()]);
     GivenWhenThen::with(()).given(waiting.clone()).when(accept(5, 30)).then_expect_error(AccountError::CodeExpired);
     GivenWhenThen::with(()).given(waiting.clone()).when(accept(6, 1)).then_expect_error(AccountError::NoCodeWaiting);
-    let superseded = [waiting.clone(), vec![issued(6)]].concat();
-    GivenWhenThen::with(()).given(superseded).when(accept(5, 1)).then_expect_error(AccountError::NoCodeWaiting);
     let used = [waiting, vec![accepted()]].concat();
     GivenWhenThen::with(()).given(used).when(accept(5, 1)).then_expect_error(AccountError::NoCodeWaiting);
+}
+
+#[test]
+fn a_code_asked_for_elsewhere_takes_nobodys_away_and_a_newer_one_replaces_its_own_flows() {
+    let accept = |n| AccountCommand::AcceptCode { flow: flow(n), now: noon() };
+    let elsewhere = [opened(), vec![issued(5), issued(6)]].concat();
+    GivenWhenThen::with(()).given(elsewhere.clone()).when(accept(5)).then_expect_events(vec![accepted()]);
+    let both = [elsewhere, vec![accepted()]].concat();
+    let other = AccountEvent::VerificationCodeAccepted { purpose: Purpose::Activation, flow: flow(6) };
+    GivenWhenThen::with(()).given(both).when(accept(6)).then_expect_events(vec![other]);
+
+    // The same flow asks again: the first, expired or not, is no longer the one that counts.
+    let late = AccountCommand::AcceptCode { flow: flow(5), now: noon() + TimeDelta::minutes(31) };
+    let again = AccountEvent::VerificationCodeIssued {
+        purpose: Purpose::Activation,
+        flow: flow(5),
+        secret: secret(7),
+        to: Personal::new(id(), phone()),
+        expires_at: noon() + TimeDelta::minutes(40),
+    };
+    let replaced = [opened(), vec![issued(5), again]].concat();
+    let mut account = Account::default();
+    replaced.iter().cloned().for_each(|event| account.apply(event));
+    assert_eq!(account.codes.values().map(|code| code.secret).collect::<Vec<_>>(), [secret(7)]);
+    GivenWhenThen::with(()).given(replaced).when(late).then_expect_events(vec![accepted()]);
+}
+
+#[test]
+fn the_phone_proved_is_the_one_its_own_code_went_to() {
+    let other: E164 = "+33639980002".parse().expect("a phone");
+    let elsewhere = AccountEvent::VerificationCodeIssued {
+        purpose: Purpose::Activation,
+        flow: flow(6),
+        secret: secret(6),
+        to: Personal::new(id(), other),
+        expires_at: noon() + TimeDelta::minutes(30),
+    };
+    let mut account = Account::default();
+    [opened(), vec![issued(5), elsewhere, accepted()]].concat().into_iter().for_each(|event| account.apply(event));
+    assert_eq!(account.phone.as_ref().and_then(Personal::known), Some(&phone()));
+}
+
+#[test]
+fn waiting_codes_are_bounded_and_the_one_that_expires_first_goes() {
+    let mut account = Account::default();
+    opened().into_iter().for_each(|event| account.apply(event));
+    for n in 1..=20_u32 {
+        account.apply(AccountEvent::VerificationCodeIssued {
+            purpose: Purpose::Activation,
+            // Ids in the opposite order of time.
+            flow: flow(u128::from(100 - n)),
+            secret: secret(u128::from(n)),
+            to: Personal::new(id(), phone()),
+            expires_at: noon() + TimeDelta::minutes(i64::from(n)),
+        });
+    }
+    let left: Vec<FlowId> = account.codes.keys().copied().collect();
+    assert_eq!(left, (80..88).map(flow).collect::<Vec<_>>());
 }
 
 #[test]

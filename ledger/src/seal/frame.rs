@@ -1,7 +1,7 @@
 //! The frame that holds an event's sealed segments.
 
 use super::{Cipher, SealError, TAG_LEN, random};
-use crate::leaf::{Hash, finish};
+use crate::leaf::{Hash, finish, sha256};
 use aws_lc_rs::aead::NONCE_LEN;
 use aws_lc_rs::digest;
 use domain::ids::SubjectId;
@@ -33,8 +33,8 @@ pub(crate) struct Sealed<'a> {
 }
 
 impl Place<'_> {
-    /// The associated data, with room for index and subject at a fixed place.
-    fn aad(&self) -> Vec<u8> {
+    /// The associated data of an event's segments, with room for index and subject at a fixed place.
+    pub(crate) fn aad(&self) -> Vec<u8> {
         let mut aad = Vec::with_capacity(40 + self.stream_type.len() + self.stream_id.len() + self.event_type.len());
         aad.push(FORMAT);
         aad.extend_from_slice(&self.sequence.to_be_bytes());
@@ -115,23 +115,27 @@ pub(crate) fn parse(frame: &[u8]) -> Result<Vec<Sealed<'_>>, SealError> {
     if rest.is_empty() { Ok(segments) } else { Err(SealError::Malformed("more bytes than segments")) }
 }
 
-/// Opens one segment and checks it against its commitment. The plaintext starts after the returned offset.
+/// Opens one segment and checks it against its commitment. `aad` is [`Place::aad`], made once for all of an event's
+/// segments.
 pub(crate) fn open_segment(
     place: Place<'_>,
+    aad: &mut [u8],
     index: u16,
     sealed: &Sealed<'_>,
     key: &Cipher,
 ) -> Result<Opened, SealError> {
-    let mut aad = place.aad();
-    bind(&mut aad, index, sealed.subject);
-    let opened = key.open_with(sealed.nonce, &aad, sealed.body).ok_or_else(|| {
+    bind(aad, index, sealed.subject);
+    let opened = key.open_with(sealed.nonce, aad, sealed.body).ok_or_else(|| {
         SealError::DoesNotOpen(format!(
             "segment {index} of {} {}/{}",
             place.stream_type, place.stream_id, place.sequence
         ))
     })?;
-    let (blind, plain) = opened.split_at_checked(BLIND_LEN).ok_or(SealError::Malformed("shorter than its blind"))?;
-    if commit(blind, plain) != sealed.commitment {
+    if opened.len() < BLIND_LEN {
+        return Err(SealError::Malformed("shorter than its blind"));
+    }
+    // Blind and plaintext follow one another as they are hashed.
+    if sha256(&opened) != sealed.commitment {
         return Err(SealError::Malformed("the plaintext is not what the leaf commits to"));
     }
     Ok(Opened(opened))

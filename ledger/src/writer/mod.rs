@@ -10,7 +10,8 @@
 //! positions are gapless in commit order. There are two ways to take a batch through:
 //!
 //! - **Alone**: while nobody else has written since this writer's last batch, all it needs is in memory. One
-//!   statement writes the batch *if the head is still at the expected revision*, and commits: one round trip.
+//!   statement writes the batch *if the head is still at the expected revision*, and commits: one round trip. New
+//!   streams and new keys are taken at their word: where one is not new, a unique index refuses the statement.
 //! - **Contended**: lock the head, read what is not known, write, commit. Taken at the start, and for a while
 //!   after another instance was seen to write.
 //!
@@ -111,7 +112,8 @@ pub(crate) struct Writer {
 enum Trouble {
     /// Another instance wrote in between: take it the contended way.
     Overtaken,
-    /// No unit goes in by what is in memory; a refusal must be certain, so look under the lock.
+    /// No unit goes in by what is in memory, or something was not as new as its unit says; a refusal must be certain
+    /// and hit the right unit, so look under the lock.
     Unsure,
     /// Nothing was written, and the connection is fit for use.
     Rejected(Arc<sqlx::Error>),
@@ -247,9 +249,11 @@ impl Writer {
         }
         let written = sql::write(connection, &batch.plan, batch.first, &units).await;
         if alone {
-            return match written.map_err(in_commit)? {
-                true => Ok(()),
-                false => Err(Trouble::Overtaken),
+            return match written {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Trouble::Overtaken),
+                Err(error) if is_taken(&error) => Err(Trouble::Unsure),
+                Err(error) => Err(in_commit(error)),
             };
         }
         if !written.map_err(lost)? {
@@ -279,6 +283,8 @@ impl Writer {
                     Some(tip) => {
                         plan.streams.insert(key, tip);
                     }
+                    // The unique index refuses a second first event.
+                    None if alone && change.expected == 0 => {}
                     None => {
                         streams.insert(key);
                     }
@@ -287,7 +293,6 @@ impl Writer {
             let touched = prepared.unit.claims.iter().chain(&prepared.unit.releases);
             reservations.extend(touched.map(|reservation| (reservation.kind.clone(), reservation.hash)));
             if alone {
-                keys.extend(prepared.new_keys.iter().map(|new| new.subject));
                 let erased = prepared.unit.subjects().filter(|subject| self.erased.contains(subject));
                 plan.keys.extend(erased.map(|subject| (subject, KeyState::Destroyed)));
             } else {
@@ -414,6 +419,11 @@ fn refused_by_server(error: &sqlx::Error) -> bool {
         sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => true,
         _ => false,
     }
+}
+
+/// Whether a unique index refused a row.
+fn is_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 fn lost(error: sqlx::Error) -> Trouble {

@@ -50,6 +50,22 @@ async fn a_stale_version_is_refused_with_the_version_found() {
 }
 
 #[tokio::test]
+async fn a_stream_less_new_than_its_unit_says_is_refused_alone() {
+    let (first, database) = ledger().await;
+    let club = id();
+    let visit = |stream: &str| Unit::new(context()).stream::<Club>(stream, 0, vec![visited()]);
+    first.append(visit(&club)).await.unwrap();
+    // This one has never seen the club, and writes alone from its second batch on.
+    let second = instance(&database, first.master().clone()).await;
+    second.append(visit(&id())).await.unwrap();
+    let (stale, new) = (visit(&club), visit(&id()));
+    let (refused, appended) = tokio::join!(second.append(stale), second.append(new));
+    assert!(matches!(refused, Err(AppendError::Conflict { expected: 0, found: 1, .. })), "{refused:?}");
+    assert_eq!(appended.unwrap().first, 2);
+    assert_eq!(second.read_stream_as::<ClubEvent>("club", &club, 1).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_unit_lands_whole_or_not_at_all() {
     let (ledger, database) = ledger().await;
     let (one, two) = (id(), id());

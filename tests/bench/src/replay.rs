@@ -9,6 +9,7 @@ use futures::TryStreamExt;
 use ledger::{Ledger, MasterKeys, Unit};
 use projections::Name;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
@@ -43,21 +44,23 @@ pub async fn run(server: &Server, options: &Options) -> anyhow::Result<Value> {
     server.settle().await?;
     let (mut plain_rates, mut ours_rates) = (Vec::new(), Vec::new());
     let (mut query, mut rebuilt) = (Vec::new(), Vec::new());
-    let size = Ledger::open(server.service().await?, master.clone()).await?.size();
+    // The same connections in every pass, as the other side has them.
+    let pool = server.service().await?;
+    let size = Ledger::open(pool.clone(), master.clone()).await?.size();
     for round in 0..options.rounds {
-        ours_rates.push(ours(server, &master, size).await?);
+        ours_rates.push(ours(&pool, &master, size).await?);
         if !options.only_ours {
             plain_rates.push(postgres_es(&owner, size).await?);
         }
         if round == 0 && !options.only_ours {
-            same(server, &master, &owner).await?;
+            same(&pool, &master, &owner).await?;
         }
     }
     if !options.only_ours {
         for round in 0..options.rebuilds {
             let sample = (0..SAMPLE / FAMILY).flat_map(|number| school::family(round * SAMPLE + number)).collect();
             query.push(query_replay::rebuild(&owner, sample).await?);
-            rebuilt.push(rebuild(server, &master, size).await?);
+            rebuilt.push(rebuild(&pool, &master, size).await?);
         }
     }
     println!("{size} events");
@@ -106,8 +109,8 @@ async fn fill(server: &Server, master: &MasterKeys, events: u64) -> anyhow::Resu
 }
 
 /// From a ledger opened anew: no key in memory.
-async fn ours(server: &Server, master: &MasterKeys, size: u64) -> anyhow::Result<f64> {
-    let ledger = Ledger::open(server.service().await?, master.clone()).await?;
+async fn ours(pool: &PgPool, master: &MasterKeys, size: u64) -> anyhow::Result<f64> {
+    let ledger = Ledger::open(pool.clone(), master.clone()).await?;
     let began = Instant::now();
     let mut read = 0;
     let mut pages = std::pin::pin!(ledger.stream(0));
@@ -120,7 +123,7 @@ async fn ours(server: &Server, master: &MasterKeys, size: u64) -> anyhow::Result
     Ok(rate)
 }
 
-async fn postgres_es(owner: &sqlx::PgPool, size: u64) -> anyhow::Result<f64> {
+async fn postgres_es(owner: &PgPool, size: u64) -> anyhow::Result<f64> {
     let began = Instant::now();
     let read = plain::replay(owner, |_, event| drop(std::hint::black_box(event))).await?;
     let rate = size as f64 / began.elapsed().as_secs_f64();
@@ -129,8 +132,8 @@ async fn postgres_es(owner: &sqlx::PgPool, size: u64) -> anyhow::Result<f64> {
 }
 
 /// Both must give the same events of the same streams, or the comparison would be worthless.
-async fn same(server: &Server, master: &MasterKeys, owner: &sqlx::PgPool) -> anyhow::Result<()> {
-    let ledger = Ledger::open(server.service().await?, master.clone()).await?;
+async fn same(pool: &PgPool, master: &MasterKeys, owner: &PgPool) -> anyhow::Result<()> {
+    let ledger = Ledger::open(pool.clone(), master.clone()).await?;
     let mut streams: HashMap<String, Vec<u64>> = HashMap::new();
     let mut pages = std::pin::pin!(ledger.stream(0));
     while let Some(page) = pages.try_next().await? {
@@ -156,11 +159,10 @@ fn fingerprint(event: &Event) -> u64 {
     hasher.finish()
 }
 
-async fn rebuild(server: &Server, master: &MasterKeys, size: u64) -> anyhow::Result<f64> {
-    let pool = server.service().await?;
+async fn rebuild(pool: &PgPool, master: &MasterKeys, size: u64) -> anyhow::Result<f64> {
     let ledger = Ledger::open(pool.clone(), master.clone()).await?;
     let began = Instant::now();
-    let swapped = projections::rebuild(&ledger, &pool, &Name::ALL, |_| {}).await?;
+    let swapped = projections::rebuild(&ledger, pool, &Name::ALL, |_| {}).await?;
     let rate = size as f64 / began.elapsed().as_secs_f64();
     anyhow::ensure!(swapped.iter().all(|(_, next)| *next == size), "a rebuild stopped early");
     ledger.close().await;

@@ -30,7 +30,7 @@ impl Server {
         make.with_context(|| format!("cannot make {}", dir.display()))?;
         let data = Data(dir);
         let database = Database::open(Source::Embedded(data.0.clone())).await?;
-        let server = Self { database, data: data };
+        let server = Self { database, data };
         let owner = server.owner().await?;
         migrate(&owner).await?;
         let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&owner).await?;
