@@ -30,7 +30,7 @@ install_packages() {
 }
 
 has_postgres() {
-  command -v initdb >/dev/null && return
+  command -v initdb >/dev/null && [ "$(initdb --version | sed 's/[^0-9]*//; s/[^0-9].*//')" -ge 15 ] && return
   [ -n "${MATRICULE_POSTGRES_BIN:-}" ] && return
   compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null && return
   compgen -G '/opt/homebrew/opt/postgresql@1[5-9]/bin/initdb' >/dev/null && return
@@ -48,11 +48,17 @@ need_compiler() {
 }
 
 need_postgres() {
-  has_postgres || install_packages "the database server's programs" postgresql postgresql@16
+  has_postgres && return
+  install_packages "the database server's programs" postgresql postgresql@16
+  has_postgres || die "The PostgreSQL that was installed is older than 15. Install 15 or later (https://www.postgresql.org/download/) and start this script again, or set MATRICULE_POSTGRES_BIN to its programs."
 }
 
+# need_node MAJOR
 need_node() {
   command -v npm >/dev/null || install_packages "for the demo relying party" "nodejs npm" node
+  local major
+  major=$(node --version | sed 's/^v//; s/\..*//')
+  [ "$major" -ge "$1" ] || die "Node $major is too old: $1 or later is needed (https://nodejs.org)."
 }
 
 need_chromium() {
