@@ -10,6 +10,7 @@ use crate::{
 };
 use domain::account::{Account, AccountCommand};
 use domain::ids::AccountId;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 async fn by_login(browser: &mut Browser, login: &str, mobile: &str) -> Answer {
@@ -49,6 +50,26 @@ async fn only_the_phone_in_the_schools_file_gets_a_code() {
         assert_eq!(by_login(&mut service.browser(), login, mobile).await.location(), "/code");
         assert!(last_sms(service.app()).await.is_none(), "{login} {mobile}");
     }
+}
+
+#[tokio::test]
+async fn point_37_a_refusal_after_the_look_up_takes_as_long_whoever_the_login_is() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    activate(&service, &family).await;
+    let mut refused = 0;
+    for login in ["a.lefictif", "z.personne"] {
+        for _ in 0..4 {
+            let mut browser = service.browser();
+            let page = browser.get("/reset").await;
+            let token = token(&page, "/reset");
+            let fields = [("form_token", token.as_str()), ("login", login), ("login_mobile", "06 39 98 00 02")];
+            let start = Instant::now();
+            refused += usize::from(browser.post("/reset", &fields).await.status == 429);
+            assert!(start.elapsed() >= Duration::from_millis(400), "{login} {:?}", start.elapsed());
+        }
+    }
+    assert_eq!(refused, 5, "three for a number from one address");
 }
 
 #[tokio::test]
