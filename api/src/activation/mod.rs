@@ -34,7 +34,7 @@ pub use identify::{IdentifyForm, IdentifyPage, Identity, find, identify, read_id
 pub use login::assign_login;
 pub use password::{PasswordPage, choose_password, show_password};
 
-pub(crate) use children::{school_names, waiting};
+pub(crate) use children::{Unconfirmed, school_names, unconfirmed};
 pub(crate) use password::{Names, explain, hash_new, notify, replace_secret};
 
 use crate::app::App;
