@@ -163,8 +163,9 @@ fn refused(
     Ok((StatusCode::UNPROCESSABLE_ENTITY, jar, Page(page)).into_response())
 }
 
-/// The guardian's account with this login, if a school's file (or the last proof) gives it this mobile. The same
-/// statements whether or not there is one; an account that exists takes longer to load, hence the floor that runs.
+/// The guardian's account with this login, if a school's file names this mobile for the guardian now; a number that was
+/// proved once and is no longer on file gets nothing. The same statements whether or not there is such an account; one
+/// that exists takes longer to load, hence the floor that runs.
 async fn find_by_login(app: &App, _running: &Floor, login: &str, mobile: &E164) -> Result<Option<AccountId>, AppError> {
     let owner = app.ledger.reserved("login", &app.ledger.lookup_hash("login", login)).await?;
     let owner = owner.unwrap_or_else(|| Uuid::nil().to_string());

@@ -9,7 +9,9 @@ use crate::{
     reset::operator::{ResetError, Whose, find, hand_out},
 };
 use domain::account::{Account, AccountCommand};
+use domain::guardian::{Guardian, GuardianCommand, GuardianContact};
 use domain::ids::AccountId;
+use domain::personal::Personal;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -49,6 +51,24 @@ async fn only_the_phone_in_the_schools_file_gets_a_code() {
     for (login, mobile) in [("a.lefictif", "06 39 98 00 02"), ("z.personne", "06 39 98 00 01")] {
         assert_eq!(by_login(&mut service.browser(), login, mobile).await.location(), "/code");
         assert!(last_sms(service.app()).await.is_none(), "{login} {mobile}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_proved_once_gets_no_code_when_the_schools_file_names_another() {
+    let service = TestService::start().await;
+    let app = service.app();
+    let family = Family::settle(app).await;
+    activate(&service, &family).await;
+    let id = family.guardian.to_string();
+    let record = app.ledger.load::<Guardian>(&id).await.unwrap().aggregate;
+    let identity = record.identity.as_ref().and_then(Personal::known).unwrap().clone();
+    let contact = GuardianContact { mobile: Some("+33639980003".parse().unwrap()), email: None };
+    let corrected = GuardianCommand::RecordSchoolData { guardian: family.guardian, identity, contact };
+    app.ledger.execute::<Guardian>(&id, corrected, &context(app)).await.unwrap();
+    for (mobile, sent) in [("06 39 98 00 01", false), ("06 39 98 00 03", true)] {
+        assert_eq!(by_login(&mut service.browser(), "a.lefictif", mobile).await.location(), "/code");
+        assert_eq!(last_sms(app).await.is_some(), sent, "{mobile}");
     }
 }
 
