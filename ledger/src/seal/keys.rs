@@ -131,7 +131,7 @@ impl KeyStore {
     pub(crate) fn forget(&self, subject: SubjectId) {
         let mut cache = self.lock();
         cache.generation += 1;
-        cache.keys.remove(&subject);
+        cache.remove(subject);
     }
 
     /// News of destroyed keys may have been missed: forget all.
@@ -157,6 +157,13 @@ impl Cache {
             if let Some(oldest) = self.order.pop_front() {
                 self.keys.remove(&oldest);
             }
+        }
+    }
+
+    /// Its place in the order goes too, or the subject's next key would be put out in place of the oldest.
+    fn remove(&mut self, subject: SubjectId) {
+        if self.keys.remove(&subject).is_some() {
+            self.order.retain(|kept| *kept != subject);
         }
     }
 }
@@ -199,5 +206,24 @@ impl Known {
             Self::Key(key) => Some(Cipher::new(key)),
             Self::Destroyed => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_forgotten_and_read_again_is_the_youngest() {
+        let subject = |n| SubjectId(Uuid::from_u128(n));
+        let mut cache = Cache { keys: HashMap::new(), order: VecDeque::new(), capacity: 2, generation: 0 };
+        cache.insert(subject(1), Known::Destroyed);
+        cache.insert(subject(2), Known::Destroyed);
+        cache.remove(subject(1));
+        cache.insert(subject(1), Known::Destroyed);
+        assert!(cache.keys.contains_key(&subject(1)) && cache.keys.contains_key(&subject(2)));
+        cache.insert(subject(3), Known::Destroyed);
+        assert!(!cache.keys.contains_key(&subject(2)), "the oldest goes first");
+        assert_eq!((cache.keys.len(), cache.order.len()), (2, 2));
     }
 }
