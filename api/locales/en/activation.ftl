@@ -47,6 +47,8 @@ activation-child-confirm = Confirm { $name }
 activation-child-report = { $name } is not my child
 activation-child-confirmed = Confirmed
 activation-child-reported = Reported: this child is not yours. The school will see it.
+activation-child-mistaken = Reported by mistake? Enter the child’s birth date.
+activation-child-after-all = { $name } is my child after all
 
 activation-password-title = Choose a password
 activation-password-change-lead = Your password is provisional. Replace it with one that only you know.

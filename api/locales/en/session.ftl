@@ -27,6 +27,14 @@ session-account-confirm = { $count ->
     [one] Confirm this child
    *[other] Confirm these children
 }
+session-account-reported = { $count ->
+    [one] You reported that a child is not yours.
+   *[other] You reported that { $count } children are not yours.
+}
+session-account-reconsider = { $count ->
+    [one] Change this report
+   *[other] Change these reports
+}
 
 session-account-password = Change my password
 session-account-password-changed = Your password has been changed. You were signed out everywhere else.

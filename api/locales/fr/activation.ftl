@@ -47,6 +47,8 @@ activation-child-confirm = Confirmer { $name }
 activation-child-report = { $name } n’est pas mon enfant
 activation-child-confirmed = Confirmé
 activation-child-reported = Signalé : cet enfant n’est pas le vôtre. L’établissement verra ce signalement.
+activation-child-mistaken = Signalé par erreur ? Donnez la date de naissance de l’enfant.
+activation-child-after-all = Finalement, { $name } est mon enfant
 
 activation-password-title = Choisir un mot de passe
 activation-password-change-lead = Votre mot de passe est provisoire. Remplacez-le par un mot de passe que vous êtes seul à connaître.

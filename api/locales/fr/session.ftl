@@ -27,6 +27,14 @@ session-account-confirm = { $count ->
     [one] Confirmer cet enfant
    *[other] Confirmer ces enfants
 }
+session-account-reported = { $count ->
+    [one] Vous avez signalé qu’un enfant n’est pas le vôtre.
+   *[other] Vous avez signalé que { $count } enfants ne sont pas les vôtres.
+}
+session-account-reconsider = { $count ->
+    [one] Revenir sur ce signalement
+   *[other] Revenir sur ces signalements
+}
 
 session-account-password = Changer mon mot de passe
 session-account-password-changed = Votre mot de passe est changé. Vos autres connexions en cours ont été fermées.

@@ -75,6 +75,11 @@ impl ChildrenPage {
         self.proposals.iter().all(|child| child.answer == Answer::Reported)
     }
 
+    /// Whether every child has its answer. It may still be changed from reported to confirmed.
+    fn answered(&self) -> bool {
+        self.proposals.iter().all(|child| child.answer != Answer::Pending)
+    }
+
     fn errors_of(&self, pupil: &PupilId) -> FormErrors {
         if self.wrong.as_ref().is_some_and(|(wrong, _)| wrong == pupil) {
             self.errors.clone()
@@ -101,6 +106,8 @@ impl Sample for ChildrenPage {
             child(2, "Basile", Answer::Confirmed),
             child(3, "Côme", Answer::Reported),
         ];
+        let answered = vec![child(2, "Basile", Answer::Confirmed), child(3, "Côme", Answer::Reported)];
+        let mistaken = Some((PupilId(Uuid::from_u128(3)), ["2".into(), "1".into(), "2014".into()]));
         let pending = vec![child(4, "Delphine", Answer::Pending)];
         let mut errors = FormErrors::new();
         errors.add("day", view.t("activation-birth-date-wrong"));
@@ -119,10 +126,11 @@ impl Sample for ChildrenPage {
         let typed = Some((PupilId(Uuid::from_u128(1)), ["1".into(), "2".into(), "2014".into()]));
         vec![
             page(all.clone(), None, FormErrors::new()),
-            page(all, typed, errors),
+            page(all, typed, errors.clone()),
             page(vec![], None, FormErrors::new()),
             own(page(pending, None, FormErrors::new())),
             own(page(vec![], None, FormErrors::new())),
+            own(page(answered, mistaken, errors)),
         ]
     }
 }
@@ -173,13 +181,22 @@ async fn proposals<'a>(
     Ok(shown)
 }
 
-/// How many children wait for the holder's answer.
+/// The children declared to be the holder's that the holder has not confirmed.
+pub(crate) struct Unconfirmed {
+    /// How many wait for an answer.
+    pub waiting: usize,
+    /// How many were reported as not theirs.
+    pub reported: usize,
+}
+
+/// Counts the children that are not confirmed.
 ///
 /// # Errors
 /// When something fails.
-pub(crate) async fn waiting(app: &App, account: &Account) -> Result<usize, AppError> {
+pub(crate) async fn unconfirmed(app: &App, account: &Account) -> Result<Unconfirmed, AppError> {
     let proposals = proposals(app, account, &account.confirmed).await?;
-    Ok(proposals.iter().filter(|child| child.answer == Answer::Pending).count())
+    let count = |answer| proposals.iter().filter(|child| child.answer == answer).count();
+    Ok(Unconfirmed { waiting: count(Answer::Pending), reported: count(Answer::Reported) })
 }
 
 /// Names of establishments by UAI.

@@ -90,7 +90,13 @@ pub struct Request<'a> {
     pub matched: Option<AccountId>,
 }
 
-/// Starts a flow and sends its first code, or does the same for nobody. Returns the cookie to set.
+/// Starts the time that asking for a code takes: before anybody is looked up.
+pub fn floor() -> Floor {
+    Floor::start(FLOOR)
+}
+
+/// Starts a flow and sends its first code, or does the same for nobody. Returns the cookie to set, once the floor
+/// that was started before the look-up is full: a refusal waits for it too, as the look-up came before.
 ///
 /// # Errors
 /// When the asker has used up their caps, or something fails.
@@ -99,8 +105,19 @@ pub async fn begin(
     request: &Request<'_>,
     kind: Kind,
     return_to: Option<ReturnTo>,
+    floor: Floor,
 ) -> Result<CookieJar, AppError> {
-    let floor = Floor::start(FLOOR);
+    let begun = begin_at_once(app, request, kind, return_to).await;
+    floor.settle().await;
+    begun
+}
+
+async fn begin_at_once(
+    app: &App,
+    request: &Request<'_>,
+    kind: Kind,
+    return_to: Option<ReturnTo>,
+) -> Result<CookieJar, AppError> {
     let account = charge(app, request).await?;
     let sms = SmsSent {
         flow: FlowId(Uuid::now_v7()),
@@ -113,7 +130,6 @@ pub async fn begin(
     let new = NewFlow { kind, step: Step::Code, account, credential: None, return_to, sms: Some(sms) };
     Flow::start(app, &token, new).await?;
     issue(app, request, account, sms, None).await?;
-    floor.settle().await;
     Ok(CookieJar::new().add(cookie(app, cookies::Kind::Flow, token.expose())))
 }
 
@@ -122,7 +138,7 @@ pub async fn begin(
 /// # Errors
 /// As [`begin`].
 pub async fn resend(app: &App, request: &Request<'_>, flow: &Flow) -> Result<bool, AppError> {
-    let floor = Floor::start(FLOOR);
+    let floor = floor();
     let recent = flow.sent_at.is_some_and(|at| app.clock.now() - at < app.config.codes.resend_after.delta());
     let (Some(contact), false) = (flow.contact, recent) else { return Ok(false) };
     let account = charge(app, request).await?;

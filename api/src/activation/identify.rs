@@ -1,5 +1,6 @@
 //! `GET` and `POST /activate`: surname, first name, mobile.
 
+use super::Floor;
 use super::codes::{self, Request};
 use super::flow::{Kind, Step};
 use crate::app::App;
@@ -105,11 +106,11 @@ pub fn read_mobile(view: &View, written: &str, errors: &mut FormErrors) -> Optio
     }
 }
 
-/// The account that this identity leads to.
+/// The account that this identity leads to; looked up while the floor runs.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find(app: &App, identity: &Identity) -> Result<Option<AccountId>, AppError> {
+pub async fn find(app: &App, _running: &Floor, identity: &Identity) -> Result<Option<AccountId>, AppError> {
     let hash = app.ledger.lookup_hash("guardian-match", &identity.key);
     let owner = app.ledger.reserved("guardian-match", &hash).await?;
     owner.map(|owner| owner.parse()).transpose().map_err(AppError::internal)
@@ -138,6 +139,7 @@ pub async fn identify(
     ClientAddress(address): ClientAddress,
     Submitted(form): Submitted<IdentifyForm>,
 ) -> Result<Response, AppError> {
+    let floor = codes::floor();
     let identity = match read_identity(&view, &form) {
         Ok(identity) => identity,
         Err(errors) => {
@@ -146,9 +148,9 @@ pub async fn identify(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
-    let matched = find(&app, &identity).await?;
+    let matched = find(&app, &floor, &identity).await?;
     let (number, language) = (&identity.mobile, view.language);
     let request = Request { incident: &incident, language, address, number, matched };
-    let jar = codes::begin(&app, &request, Kind::Activation, form.return_to).await?;
+    let jar = codes::begin(&app, &request, Kind::Activation, form.return_to, floor).await?;
     Ok((jar, Redirect::to(Step::Code.path())).into_response())
 }

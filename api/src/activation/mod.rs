@@ -29,12 +29,12 @@ pub use children::{
     show_own_children,
 };
 pub use code::{CodePage, check_code, resend_code, show_code};
-pub use codes::{Caps, Request, begin};
+pub use codes::{Caps, Request, begin, floor};
 pub use identify::{IdentifyForm, IdentifyPage, Identity, find, identify, read_identity, read_mobile, show_identify};
 pub use login::assign_login;
 pub use password::{PasswordPage, choose_password, show_password};
 
-pub(crate) use children::{school_names, waiting};
+pub(crate) use children::{Unconfirmed, school_names, unconfirmed};
 pub(crate) use password::{Names, explain, hash_new, notify, replace_secret};
 
 use crate::app::App;
@@ -51,6 +51,9 @@ const ATTEMPTS: u32 = 5;
 
 /// Spends time up to a constant, so that an answer's delay tells nothing of what was done: the wait ends at a whole
 /// multiple of the floor after the start, of which work nearly always needs but one.
+///
+/// It starts before anybody is looked up, as someone who exists takes longer to load than nobody: look-ups ask for
+/// a running one.
 pub struct Floor {
     start: Instant,
     step: Duration,

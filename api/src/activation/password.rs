@@ -2,7 +2,7 @@
 
 use super::flow::{Flow, Kind, Step};
 use super::login::login_of;
-use super::{own_children_path, record, waiting};
+use super::{own_children_path, record, unconfirmed};
 use crate::app::App;
 use crate::delivery::{Envelope, Message, Recipient};
 use crate::incident::{AppError, Incident};
@@ -256,7 +256,7 @@ pub async fn choose_password(
     let jar = session::open(&app, &cookies, id, secret, method).await?;
     incident.note_user(CurrentUser { account: id, name: login, authenticated_at: app.clock.now(), method });
     // Without a phone to prove, no child was asked for on the way.
-    let children_first = account.confirmed.is_empty() && waiting(&app, &account).await? > 0;
+    let children_first = account.confirmed.is_empty() && unconfirmed(&app, &account).await?.waiting > 0;
     let target = match (children_first, &flow.return_to) {
         (true, return_to) => own_children_path(return_to.as_ref()),
         (false, Some(return_to)) => return_to.as_str().to_owned(),

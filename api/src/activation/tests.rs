@@ -160,10 +160,18 @@ async fn point_37_nothing_tells_a_stranger_from_a_guardian() {
         pages.push([bare(&page), bare(&refused)]);
         let mut recovery = service.browser();
         let page = recovery.get("/reset").await;
+        let start = Instant::now();
         let login = if surname == SURNAME { "a.lefictif" } else { "p.personne" };
         let token = token(&page, "/reset");
         let fields = [("form_token", token.as_str()), ("login", login), ("login_mobile", "06 39 98 00 09")];
         assert_eq!(recovery.post("/reset", &fields).await.location(), "/code");
+        times.push(start.elapsed());
+        let token = self::token(&page, "/reset/identity");
+        let fields =
+            [("form_token", token.as_str()), ("surname", surname), ("given_name", GIVEN), ("mobile", "0639980010")];
+        let start = Instant::now();
+        assert_eq!(recovery.post("/reset/identity", &fields).await.location(), "/code");
+        times.push(start.elapsed());
     }
     assert_eq!(pages[0], pages[1]);
     let floor = Duration::from_millis(400);

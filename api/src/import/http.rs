@@ -15,9 +15,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::ImportId;
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
@@ -301,12 +303,9 @@ async fn run_to_its_end(app: &App, id: Uuid, options: &ImportOptions, ended: &mu
     }
     files.sort();
     let importer = importer(app);
-    // In the same order each time: the files are sorted.
-    for export in importer.validate(files, options).await?.into_iter().skip(ended.len()) {
-        let outcome = match export {
-            Ok(export) => importer.import(export, options, &|_| {}).await,
-            Err(error) => Err(error.into()),
-        };
+    // In the same order each time, for the files are sorted; those that ended before are in already.
+    let mut outcomes = pin!(importer.import_all(files, options, &|_| {}).await?.skip(ended.len()));
+    while let Some(outcome) = outcomes.next().await {
         match outcome {
             Ok(outcome) => ended.push((serde_json::to_value(&outcome)?, false)),
             Err(error) if error.can_be_resumed() => return Err(error.into()),

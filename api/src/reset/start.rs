@@ -1,7 +1,7 @@
 //! `GET` and `POST /reset`, `POST /reset/identity`
 
 use crate::activation::flow::{Kind, Step};
-use crate::activation::{IdentifyForm, Request, begin, find, read_identity, read_mobile};
+use crate::activation::{Floor, IdentifyForm, Request, begin, find, floor, read_identity, read_mobile};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{FormErrors, Page, Sample, View};
@@ -105,6 +105,7 @@ pub async fn reset(
     ClientAddress(address): ClientAddress,
     Submitted(form): Submitted<LoginForm>,
 ) -> Result<Response, AppError> {
+    let floor = floor();
     let mut errors = FormErrors::new();
     let login = normalise_login(&form.login);
     if login.is_empty() {
@@ -118,9 +119,9 @@ pub async fn reset(
     let Some(mobile) = mobile.filter(|_| errors.is_empty()) else {
         return refused(&app, view, &cookies, (form, errors), (IdentifyForm::default(), FormErrors::new()));
     };
-    let matched = find_by_login(&app, &login, &mobile).await?;
+    let matched = find_by_login(&app, &floor, &login, &mobile).await?;
     let request = Request { incident: &incident, language: view.language, address, number: &mobile, matched };
-    let jar = begin(&app, &request, Kind::Recovery, None).await?;
+    let jar = begin(&app, &request, Kind::Recovery, None, floor).await?;
     Ok((jar, Redirect::to(Step::Code.path())).into_response())
 }
 
@@ -136,15 +137,16 @@ pub async fn reset_by_identity(
     ClientAddress(address): ClientAddress,
     Submitted(ByIdentity(form)): Submitted<ByIdentity>,
 ) -> Result<Response, AppError> {
+    let floor = floor();
     let identity = match read_identity(&view, &form) {
         Ok(identity) => identity,
         Err(errors) => {
             return refused(&app, view, &cookies, (LoginForm::default(), FormErrors::new()), (form, errors));
         }
     };
-    let matched = find(&app, &identity).await?;
+    let matched = find(&app, &floor, &identity).await?;
     let request = Request { incident: &incident, language: view.language, address, number: &identity.mobile, matched };
-    let jar = begin(&app, &request, Kind::Recovery, None).await?;
+    let jar = begin(&app, &request, Kind::Recovery, None, floor).await?;
     Ok((jar, Redirect::to(Step::Code.path())).into_response())
 }
 
@@ -161,9 +163,10 @@ fn refused(
     Ok((StatusCode::UNPROCESSABLE_ENTITY, jar, Page(page)).into_response())
 }
 
-/// The guardian's account with this login, if a school's file (or the last proof) gives it this mobile. The same
-/// statements whether or not there is one.
-async fn find_by_login(app: &App, login: &str, mobile: &E164) -> Result<Option<AccountId>, AppError> {
+/// The guardian's account with this login, if a school's file names this mobile for the guardian now; a number that was
+/// proved once and is no longer on file gets nothing. The same statements whether or not there is such an account; one
+/// that exists takes longer to load, hence the floor that runs.
+async fn find_by_login(app: &App, _running: &Floor, login: &str, mobile: &E164) -> Result<Option<AccountId>, AppError> {
     let owner = app.ledger.reserved("login", &app.ledger.lookup_hash("login", login)).await?;
     let owner = owner.unwrap_or_else(|| Uuid::nil().to_string());
     let account = app.ledger.load::<Account>(&owner).await?.aggregate;

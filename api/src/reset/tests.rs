@@ -9,7 +9,10 @@ use crate::{
     reset::operator::{ResetError, Whose, find, hand_out},
 };
 use domain::account::{Account, AccountCommand};
+use domain::guardian::{Guardian, GuardianCommand, GuardianContact};
 use domain::ids::AccountId;
+use domain::personal::Personal;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 async fn by_login(browser: &mut Browser, login: &str, mobile: &str) -> Answer {
@@ -49,6 +52,44 @@ async fn only_the_phone_in_the_schools_file_gets_a_code() {
         assert_eq!(by_login(&mut service.browser(), login, mobile).await.location(), "/code");
         assert!(last_sms(service.app()).await.is_none(), "{login} {mobile}");
     }
+}
+
+#[tokio::test]
+async fn a_number_proved_once_gets_no_code_when_the_schools_file_names_another() {
+    let service = TestService::start().await;
+    let app = service.app();
+    let family = Family::settle(app).await;
+    activate(&service, &family).await;
+    let id = family.guardian.to_string();
+    let record = app.ledger.load::<Guardian>(&id).await.unwrap().aggregate;
+    let identity = record.identity.as_ref().and_then(Personal::known).unwrap().clone();
+    let contact = GuardianContact { mobile: Some("+33639980003".parse().unwrap()), email: None };
+    let corrected = GuardianCommand::RecordSchoolData { guardian: family.guardian, identity, contact };
+    app.ledger.execute::<Guardian>(&id, corrected, &context(app)).await.unwrap();
+    for (mobile, sent) in [("06 39 98 00 01", false), ("06 39 98 00 03", true)] {
+        assert_eq!(by_login(&mut service.browser(), "a.lefictif", mobile).await.location(), "/code");
+        assert_eq!(last_sms(app).await.is_some(), sent, "{mobile}");
+    }
+}
+
+#[tokio::test]
+async fn point_37_a_refusal_after_the_look_up_takes_as_long_whoever_the_login_is() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    activate(&service, &family).await;
+    let mut refused = 0;
+    for login in ["a.lefictif", "z.personne"] {
+        for _ in 0..4 {
+            let mut browser = service.browser();
+            let page = browser.get("/reset").await;
+            let token = token(&page, "/reset");
+            let fields = [("form_token", token.as_str()), ("login", login), ("login_mobile", "06 39 98 00 02")];
+            let start = Instant::now();
+            refused += usize::from(browser.post("/reset", &fields).await.status == 429);
+            assert!(start.elapsed() >= Duration::from_millis(400), "{login} {:?}", start.elapsed());
+        }
+    }
+    assert_eq!(refused, 5, "three for a number from one address");
 }
 
 #[tokio::test]

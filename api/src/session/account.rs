@@ -1,7 +1,7 @@
 //! `GET /account`: my account.
 
 use super::CurrentUser;
-use crate::activation::{school_names, views_caught_up, waiting};
+use crate::activation::{Unconfirmed, school_names, unconfirmed, views_caught_up};
 use crate::app::App;
 use crate::incident::AppError;
 use crate::pages::{Page, Sample, View};
@@ -29,6 +29,8 @@ pub struct AccountPage {
     children: Vec<Child>,
     /// How many more wait for the holder's answer.
     waiting: usize,
+    /// How many the holder reported as not theirs, and may still confirm.
+    reported: usize,
     /// Whether the password was changed just now.
     changed: bool,
 }
@@ -52,6 +54,7 @@ impl Sample for AccountPage {
             login: "a.lefictif".into(),
             children,
             waiting,
+            reported: waiting,
             changed: waiting == 2,
         };
         vec![page(vec![], 0), page(children.clone(), 0), page(children, 1), page(vec![], 2)]
@@ -93,7 +96,7 @@ pub async fn account(
         })
         .collect();
     children.sort_by(|a, b| (&a.given_name, &a.surname).cmp(&(&b.given_name, &b.surname)));
-    let waiting = waiting(&app, &account).await?;
+    let Unconfirmed { waiting, reported } = unconfirmed(&app, &account).await?;
     let changed = told.changed.as_deref() == Some("password");
-    Ok(Page(AccountPage { view, login: user.name, children, waiting, changed }))
+    Ok(Page(AccountPage { view, login: user.name, children, waiting, reported, changed }))
 }

@@ -9,6 +9,7 @@ use super::return_to::{self, ReturnTo};
 use super::store::Method;
 use super::throttle::Attempt;
 use super::token::Token;
+use crate::activation::Floor;
 use crate::activation::flow::{Flow, Kind as FlowKind, NewFlow, Step};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
@@ -24,12 +25,15 @@ use domain::account::{Account, Password, Status};
 use domain::ids::{AccountId, SecretId};
 use ledger::vault::VaultSecret;
 use serde::Deserialize;
+use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// Longest login looked at, in characters.
 const MAX_LOGIN: usize = 100;
+/// Time that a refusal takes, whoever's the login is: well above a look-up and one Argon2id comparison.
+const FLOOR: Duration = Duration::from_millis(400);
 
 /// Where to go afterwards.
 #[derive(Deserialize)]
@@ -126,14 +130,7 @@ pub async fn sign_in(
     if let Err(refused) = guard.throttle.begin(&guard.limits, &attempt, app.clock.now()).await? {
         return Ok(too_many(&app, view, &cookies, form, refused));
     }
-    let outcome = check(&app, &login, &form.password).await?;
-    if matches!(outcome, Outcome::Wrong) {
-        guard.throttle.failed(&guard.limits, &attempt, app.clock.now()).await?;
-        tracing::info!("sign-in refused");
-    } else {
-        guard.throttle.succeeded(&guard.limits, &attempt).await?;
-    }
-    match outcome {
+    match check_in_time(&app, &attempt, &form.password).await? {
         Outcome::Wrong => Ok(again(&app, view, &cookies, form, "session-sign-in-wrong")),
         Outcome::ProvisionalExpired => Ok(again(&app, view, &cookies, form, "session-provisional-expired")),
         Outcome::NotInUse => Ok(again(&app, view, &cookies, form, "session-not-in-use")),
@@ -160,6 +157,30 @@ pub async fn sign_in(
 /// A login as it is stored: lower case, without the spaces around it.
 pub fn normalise_login(typed: &str) -> String {
     typed.trim().chars().take(MAX_LOGIN + 1).nfkc().collect::<String>().to_lowercase()
+}
+
+/// Compares and counts. Whatever keeps the visitor out, an error too, is told when the floor is full; who is let in
+/// learns it at once, and with it nothing new.
+async fn check_in_time(app: &App, attempt: &Attempt<'_>, password: &str) -> Result<Outcome, AppError> {
+    let floor = Floor::start(FLOOR);
+    let checked = check_and_count(app, attempt, password).await;
+    match checked {
+        Ok(Outcome::In { .. } | Outcome::MustChange { .. }) => {}
+        Ok(Outcome::Wrong | Outcome::ProvisionalExpired | Outcome::NotInUse) | Err(_) => floor.settle().await,
+    }
+    checked
+}
+
+async fn check_and_count(app: &App, attempt: &Attempt<'_>, password: &str) -> Result<Outcome, AppError> {
+    let (throttle, limits) = (&app.guard.throttle, &app.guard.limits);
+    let outcome = check(app, attempt.login, password).await?;
+    if matches!(outcome, Outcome::Wrong) {
+        throttle.failed(limits, attempt, app.clock.now()).await?;
+        tracing::info!("sign-in refused");
+    } else {
+        throttle.succeeded(limits, attempt).await?;
+    }
+    Ok(outcome)
 }
 
 /// Compares. The same statements and the same hashing, whether or not the login is anyone's.

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method};
 use chrono::TimeDelta;
 use domain::account::{Account, AccountCommand, AccountEvent, Password, PasswordOrigin};
+use std::time::{Duration, Instant};
 
 /// A service behind a proxy, so that tests have addresses.
 async fn proxied() -> TestService {
@@ -147,8 +148,10 @@ async fn point_37_a_wrong_login_and_a_wrong_password_look_alike() {
     activate(&service, &family).await;
     let mut pages = Vec::new();
     for login in ["a.lefictif", "z.personne"] {
+        let start = Instant::now();
         let answer = sign_in(&mut service.browser(), login, "girafe mauve chuchote").await;
         assert_eq!(answer.status, 422);
+        assert!(start.elapsed() >= Duration::from_millis(400), "{login} {:?}", start.elapsed());
         let (before, after) = answer.body.split_once("form_token\" value=\"").unwrap();
         let body = format!("{before}{}", &after[43..]);
         pages.push(body.replace(login, "LOGIN"));

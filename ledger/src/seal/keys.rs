@@ -8,6 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
+/// From so many keys on, planning their query anew pays.
+const MANY: usize = 64;
+
 /// What is known of a subject's key.
 #[derive(Clone)]
 pub(crate) enum Known {
@@ -83,11 +86,17 @@ impl KeyStore {
         if missing.is_empty() {
             return Ok(found);
         }
-        let rows: Vec<(Uuid, Option<Vec<u8>>)> =
-            sqlx::query_as("SELECT subject, wrapped FROM keys.subject_key WHERE subject = ANY($1)")
-                .bind(&missing)
-                .fetch_all(&self.pool)
-                .await?;
+        // LATERAL with LIMIT keeps it a look-up by index for each subject: with `= ANY` the planner walks the whole
+        // table for every page of a replay, which costs more the more people there are.
+        let rows: Vec<(Uuid, Option<Vec<u8>>)> = sqlx::query_as(
+            "SELECT k.subject, x.wrapped FROM unnest($1::uuid[]) AS k (subject) CROSS JOIN LATERAL \
+             (SELECT wrapped FROM keys.subject_key s WHERE s.subject = k.subject LIMIT 1) x",
+        )
+        // Many at once are planned for the table as it is now, not as it was when the connection was young.
+        .persistent(missing.len() < MANY)
+        .bind(&missing)
+        .fetch_all(&self.pool)
+        .await?;
         let mut read = Vec::with_capacity(rows.len());
         for (subject, wrapped) in rows {
             let subject = SubjectId(subject);
@@ -122,7 +131,7 @@ impl KeyStore {
     pub(crate) fn forget(&self, subject: SubjectId) {
         let mut cache = self.lock();
         cache.generation += 1;
-        cache.keys.remove(&subject);
+        cache.remove(subject);
     }
 
     /// News of destroyed keys may have been missed: forget all.
@@ -148,6 +157,13 @@ impl Cache {
             if let Some(oldest) = self.order.pop_front() {
                 self.keys.remove(&oldest);
             }
+        }
+    }
+
+    /// Its place in the order goes too, or the subject's next key would be put out in place of the oldest.
+    fn remove(&mut self, subject: SubjectId) {
+        if self.keys.remove(&subject).is_some() {
+            self.order.retain(|kept| *kept != subject);
         }
     }
 }
@@ -190,5 +206,24 @@ impl Known {
             Self::Key(key) => Some(Cipher::new(key)),
             Self::Destroyed => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_forgotten_and_read_again_is_the_youngest() {
+        let subject = |n| SubjectId(Uuid::from_u128(n));
+        let mut cache = Cache { keys: HashMap::new(), order: VecDeque::new(), capacity: 2, generation: 0 };
+        cache.insert(subject(1), Known::Destroyed);
+        cache.insert(subject(2), Known::Destroyed);
+        cache.remove(subject(1));
+        cache.insert(subject(1), Known::Destroyed);
+        assert!(cache.keys.contains_key(&subject(1)) && cache.keys.contains_key(&subject(2)));
+        cache.insert(subject(3), Known::Destroyed);
+        assert!(!cache.keys.contains_key(&subject(2)), "the oldest goes first");
+        assert_eq!((cache.keys.len(), cache.order.len()), (2, 2));
     }
 }

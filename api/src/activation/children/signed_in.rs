@@ -72,7 +72,8 @@ async fn guardians_account(app: &App, user: &CurrentUser) -> Result<Result<Accou
     })
 }
 
-/// The page; or, when all is answered and a child is confirmed, the way on.
+/// The page; or, when all is answered and a child is confirmed, the way on. Who comes by themselves sees the page for
+/// a reported child too: it may have been a mistake.
 async fn respond(
     app: &App,
     view: View,
@@ -84,7 +85,9 @@ async fn respond(
     let proposals = proposals(app, account, &account.confirmed).await?;
     let pending = proposals.iter().any(|child| child.answer == Answer::Pending);
     let onward = return_to.clone().or_else(|| ReturnTo::read(ACCOUNT));
-    if !pending && proposals.iter().any(|child| child.answer == Answer::Confirmed) {
+    let reported = proposals.iter().any(|child| child.answer == Answer::Reported);
+    let reconsiders = reported && (return_to.is_none() || wrong.is_some());
+    if !pending && !reconsiders && proposals.iter().any(|child| child.answer == Answer::Confirmed) {
         return Ok(Redirect::to(onward.as_ref().map_or(ACCOUNT, ReturnTo::as_str)).into_response());
     }
     let (wrong, errors, status) = Wrong::parts(wrong, &view);

@@ -2,7 +2,10 @@
 //! attacks.
 
 use super::read_date;
-use crate::activation::fixture::{Family, PASSWORD, activate, choose, context, day, school_data, sign_in, tell, token};
+use crate::activation::fixture::{
+    self, Family, GIVEN, MOBILE, PASSWORD, SURNAME, activate, choose, context, day, identify, last_code, school_data,
+    sign_in, tell, token, type_code,
+};
 use crate::reset::operator::hand_out;
 use crate::testing::{Answer, Browser, TestService};
 use chrono::NaiveDate;
@@ -66,6 +69,55 @@ async fn after_a_forced_change_a_guardian_without_children_is_led_to_them_and_th
     assert!(!account.body.contains("attend votre confirmation"));
     let state = state(&service, family.account).await;
     assert!(state.confirmed.contains(&family.anais) && state.reported.contains(&family.basile));
+}
+
+#[tokio::test]
+async fn a_child_reported_by_mistake_is_confirmed_after_all_on_the_way_in_and_later() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let mut browser = service.browser();
+    identify(&mut browser, SURNAME, GIVEN, MOBILE).await;
+    let code = last_code(service.app()).await;
+    type_code(&mut browser, &code).await;
+    let page = browser.get("/children").await;
+    assert!(!page.body.contains("est mon enfant"), "{}", page.body);
+    let report = token(&page, "/children/report");
+    for pupil in [family.anais, family.basile].map(|pupil| pupil.to_string()) {
+        browser.post("/children/report", &[("form_token", &report), ("pupil", &pupil)]).await;
+    }
+    let page = browser.get("/children").await;
+    assert!(page.body.contains("Finalement, Anaïs est mon enfant"), "{}", page.body);
+    assert!(!page.body.contains("action=\"/children/report\""), "{}", page.body);
+    assert_eq!(fixture::confirm(&mut browser, family.anais, ["4", "9", "2014"]).await.status, 422);
+    assert_eq!(fixture::confirm(&mut browser, family.anais, ["3", "9", "2014"]).await.location(), "/children");
+    assert_eq!(choose(&mut browser, PASSWORD).await.location(), "/account");
+
+    // The other one, signed in.
+    let account = browser.get("/account").await;
+    assert!(account.body.contains("Revenir sur ce signalement"), "{}", account.body);
+    let page = browser.get("/account/children").await;
+    assert!(page.body.contains("Finalement, Basile est mon enfant"), "{}", page.body);
+    let wrong = confirm(&mut browser, &page, family.basile, ["8", "5", "2012"]).await;
+    assert!(wrong.status == 422 && wrong.body.contains("Vérifiez-la"), "{}", wrong.body);
+    let right = confirm(&mut browser, &page, family.basile, ["7", "5", "2012"]).await;
+    assert_eq!(browser.get(right.location()).await.location(), "/account");
+    assert!(browser.get("/account").await.body.contains("Basile"));
+    let state = state(&service, family.account).await;
+    assert!(state.confirmed.contains(&family.basile) && state.reported.is_empty());
+}
+
+#[tokio::test]
+async fn point_35_birth_dates_of_a_reported_child_are_guessed_no_longer_either() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let (mut browser, chosen) = forced_change(&service, family.account, "").await;
+    let page = browser.get(chosen.location()).await;
+    let (report, anais) = (token(&page, "/account/children/report"), family.anais.to_string());
+    browser.post("/account/children/report", &[("form_token", &report), ("pupil", &anais)]).await;
+    for day in 10..20 {
+        assert_eq!(confirm(&mut browser, &page, family.anais, [&day.to_string(), "9", "2014"]).await.status, 422);
+    }
+    assert_eq!(confirm(&mut browser, &page, family.anais, ["3", "9", "2014"]).await.status, 429);
 }
 
 #[tokio::test]

@@ -7,6 +7,9 @@ use chrono::TimeDelta;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// Far less than a claim lasts.
+const TICK: TimeDelta = TimeDelta::seconds(1);
+
 /// Queues a message, kills the worker while the gateway thinks about it, and lets another worker find it after its
 /// claim has run out.
 async fn interrupted(gateway: &StandIn, config: Sms) -> (World, Uuid, super::Row) {
@@ -23,8 +26,11 @@ async fn interrupted(gateway: &StandIn, config: Sms) -> (World, Uuid, super::Row
     let row = world.row(id).await;
     assert_eq!(row.status, "sending", "the claim was committed before the attempt: {row:?}");
     let another = world.worker();
-    // Nobody touches it while the claim lasts.
-    tokio::time::sleep(4 * world.options.clear_up).await;
+    // Nobody touches it while the claim lasts: clearing up has passed by when another message, which no channel here
+    // sends, was found too late.
+    let late = world.queue_until(super::mail("a.fictif@example.org"), Some(world.clock.now() + TICK)).await;
+    world.clock.advance(TICK * 2);
+    assert_eq!(world.settled(late).await.last_error.as_deref(), Some("too late"));
     assert_eq!(world.row(id).await.status, "sending");
     world.clock.advance(TimeDelta::from_std(world.options.claim).expect("a span"));
     let row = world.settled(id).await;
