@@ -30,17 +30,28 @@ install_packages() {
 }
 
 has_postgres() {
-  command -v initdb >/dev/null && return
+  command -v initdb >/dev/null && [ "$(initdb --version | sed 's/[^0-9]*//; s/[^0-9].*//')" -ge 15 ] && return
   [ -n "${MATRICULE_POSTGRES_BIN:-}" ] && return
   compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null && return
   compgen -G '/opt/homebrew/opt/postgresql@1[5-9]/bin/initdb' >/dev/null && return
   compgen -G '/usr/local/opt/postgresql@1[5-9]/bin/initdb' >/dev/null
 }
 
+# The oldest Rust that builds the workspace: `rust-version` in Cargo.toml.
 need_rust() {
-  command -v cargo >/dev/null && return
-  [ -x "$HOME/.cargo/bin/cargo" ] && PATH="$HOME/.cargo/bin:$PATH" && return
-  die "Rust is missing. Install it from https://rustup.rs (stable, 1.90 or later), then start this script again."
+  PATH="$PATH:$HOME/.cargo/bin"
+  if ! command -v cargo >/dev/null; then
+    if command -v brew >/dev/null || apt-cache show rustup >/dev/null 2>&1; then
+      install_packages "the Rust toolchain" rustup rust
+      if command -v rustup >/dev/null; then rustup default stable; fi
+    else
+      die "Rust is missing, and this system's package manager has no recent one. Install it from https://rustup.rs, then start this script again."
+    fi
+  fi
+  local oldest minor
+  oldest=$(sed -n 's/^rust-version = "1\.\([0-9]*\)".*/\1/p' Cargo.toml)
+  minor=$(cargo --version | sed 's/^cargo 1\.//; s/\..*//')
+  [ "$minor" -ge "$oldest" ] || die "Rust 1.$minor is too old: 1.$oldest or later is needed. With rustup: rustup update stable."
 }
 
 need_compiler() {
@@ -48,11 +59,17 @@ need_compiler() {
 }
 
 need_postgres() {
-  has_postgres || install_packages "the database server's programs" postgresql postgresql@16
+  has_postgres && return
+  install_packages "the database server's programs" postgresql postgresql@16
+  has_postgres || die "The PostgreSQL that was installed is older than 15. Install 15 or later (https://www.postgresql.org/download/) and start this script again, or set MATRICULE_POSTGRES_BIN to its programs."
 }
 
+# need_node MAJOR
 need_node() {
   command -v npm >/dev/null || install_packages "for the demo relying party" "nodejs npm" node
+  local major
+  major=$(node --version | sed 's/^v//; s/\..*//')
+  [ "$major" -ge "$1" ] || die "Node $major is too old: $1 or later is needed (https://nodejs.org)."
 }
 
 need_chromium() {

@@ -11,6 +11,7 @@ pub mod identifiers;
 pub mod ids;
 pub mod personal;
 pub mod pupil;
+pub mod reference;
 pub mod relying_party;
 pub mod samples;
 

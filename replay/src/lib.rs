@@ -4,6 +4,7 @@
 pub mod account;
 pub mod check;
 pub mod history;
+pub mod incident;
 pub mod language;
 pub mod source;
 pub mod state;

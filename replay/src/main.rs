@@ -1,10 +1,12 @@
 //! The program `matricule-replay`.
 
 use clap::{Parser, Subcommand};
+use domain::reference::Reference;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
 use replay::check::{Checked, Stage, check};
 use replay::history::history;
+use replay::incident::incident;
 use replay::language::Language;
 use replay::source::{Location, Opened};
 use replay::state::{Moment, resolve, state};
@@ -41,6 +43,12 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Tell what stands behind an incident reference: the request, its commands, their events
+    Incident {
+        /// As the user reads it out, e.g. K7R-2WA-Q0XZ; case, dashes and spaces don't matter
+        #[arg(required = true)]
+        reference: Vec<String>,
     },
     /// Prove that the ledger is as recorded and that every view is what it says
     Check,
@@ -89,6 +97,12 @@ impl Command {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
                 } else {
                     write!(out, "{}", found.table(language))?;
+                }
+            }
+            Self::Incident { reference } => {
+                let reference: Reference = reference.concat().parse()?;
+                if !incident(&opened.ledger, &opened.pool, reference, language, &mut out).await? {
+                    return Ok(ExitCode::FAILURE);
                 }
             }
             Self::Check => {

@@ -105,14 +105,14 @@ fn start_writer(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
     (child, output)
 }
 
-/// Reads acknowledgements until `enough` have come or the writer is gone.
-fn acknowledged(output: &mut impl BufRead, enough: usize, into: &mut HashSet<String>) {
+/// Reads acknowledgements until `enough` have come or the writer is gone; says how many came.
+fn acknowledged(output: &mut impl BufRead, enough: usize, into: &mut HashSet<String>) -> usize {
     let mut line = String::new();
     let mut read = 0;
     while read < enough {
         line.clear();
         if output.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
+            break;
         }
         // libtest prints its own words on the same stream.
         if let Some((_, command)) = line.trim_end().split_once("acknowledged ") {
@@ -120,6 +120,7 @@ fn acknowledged(output: &mut impl BufRead, enough: usize, into: &mut HashSet<Str
             read += 1;
         }
     }
+    read
 }
 
 /// What was acknowledged is there, once and whole; positions are gapless; the tree and the views hold.
@@ -177,7 +178,8 @@ async fn a_writer_killed_at_random_loses_nothing_it_acknowledged() {
     let mut all = HashSet::new();
     for _ in 0..ROUNDS {
         let (mut writer, mut output) = start_writer(place.data_dir());
-        acknowledged(&mut output, rand::rng().random_range(1..120), &mut all);
+        let enough = rand::rng().random_range(1..120);
+        assert_eq!(acknowledged(&mut output, enough, &mut all), enough, "the writer works until it is killed");
         writer.kill().expect("the writer is ours");
         writer.wait().expect("it ends");
         acknowledged(&mut output, usize::MAX, &mut all);
@@ -196,13 +198,14 @@ async fn a_server_killed_at_random_loses_nothing_acknowledged() {
     let mut all = HashSet::new();
     let (mut writer, mut output) = start_writer(place.data_dir());
     for _ in 0..ROUNDS {
-        acknowledged(&mut output, rand::rng().random_range(1..120), &mut all);
+        // More than what may already stand in the pipe from before the last kill: the server is back.
+        let enough = rand::rng().random_range(4 * WRITERS_AT_ONCE..20 * WRITERS_AT_ONCE);
+        assert_eq!(acknowledged(&mut output, enough, &mut all), enough, "the writer goes on");
         let pid = rustix::process::Pid::from_raw(server.server_pid().expect("the server runs")).expect("a pid");
-        // Gone already only if it is just being restarted.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("the server runs until it is killed");
     }
-    // The last kill must be survived too.
-    acknowledged(&mut output, 20, &mut all);
+    let last = 20 * WRITERS_AT_ONCE;
+    assert_eq!(acknowledged(&mut output, last, &mut all), last, "the last kill is survived too");
     writer.kill().expect("the writer is ours");
     writer.wait().expect("it ends");
     acknowledged(&mut output, usize::MAX, &mut all);
@@ -212,10 +215,10 @@ async fn a_server_killed_at_random_loses_nothing_acknowledged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_killed_under_an_import_goes_on_where_it_stopped() {
-    use school_files::sample::write_demo;
+async fn a_service_and_an_import_killed_in_the_middle_go_on_where_they_stopped() {
     let place = Place::new();
-    let files = write_demo(&place.files().join("exports")).expect("files").files;
+    place.run("matricule", ["sample", "--pupils", "1500", "--seed", "11", "--out", "exports"]);
+    let files = exports(&place.files().join("exports"));
     let service = place.serve().await;
     let import = || {
         let mut command = place.command("matricule");
@@ -223,15 +226,31 @@ async fn a_service_killed_under_an_import_goes_on_where_it_stopped() {
         command
     };
     let mut first = import().spawn().expect("the import starts");
-    // Any moment will do: before, during or after the import's own work.
-    std::thread::yield_now();
-    service.kill();
-    let _ = first.kill();
+    // In the middle: something of it is in the ledger, and it goes on.
+    let (database, ledger) = open(place.data_dir()).await;
+    while ledger.read(200, 1).await.expect("the ledger reads").is_empty() {
+        assert!(first.try_wait().expect("it is ours").is_none(), "the import ended before it could be killed");
+        tokio::task::yield_now().await;
+    }
+    ledger.close().await;
+    database.close().await;
+    assert!(first.try_wait().expect("it is ours").is_none(), "the import ended before it could be killed");
+    first.kill().expect("it is ours");
     first.wait().expect("it ends");
+    service.kill();
     let _service = place.serve().await;
     assert!(import().status().expect("the import runs").success());
-    let events = |said: String| said.lines().find(|line| line.contains("events")).map(str::to_owned);
-    let once = events(place.run("matricule-replay", ["check"]));
+    let once = place.run("matricule-replay", ["check"]);
     assert!(import().status().expect("the import runs").success());
-    assert_eq!(events(place.run("matricule-replay", ["check"])), once, "the second import adds nothing");
+    let twice = place.run("matricule-replay", ["check"]);
+    let tree = |said: &str| said.lines().find(|line| line.contains("root")).map(str::to_owned);
+    assert!(tree(&once).is_some(), "{once}");
+    assert_eq!(tree(&twice), tree(&once), "the second import adds nothing");
+}
+
+/// All files below a directory.
+fn exports(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("the exports are there").map(|entry| entry.expect("an entry").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    files.into_iter().chain(folders.iter().flat_map(|folder| exports(folder))).collect()
 }

@@ -72,6 +72,13 @@ fn value_after<'a>(said: &'a str, label: &str) -> &'a str {
     rest.trim_start_matches([':', '=', ' ']).split_whitespace().next().unwrap_or_default()
 }
 
+/// How many events `matricule-replay check` counted.
+fn events(said: &str) -> u64 {
+    let (before, _) = said.split_once(" events").unwrap_or_else(|| panic!("no count of events in:\n{said}"));
+    let count = before.rsplit(' ').next().and_then(|count| count.parse().ok());
+    count.unwrap_or_else(|| panic!("no count of events in:\n{said}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_schools_export_to_a_token_and_back() {
     let journey = Journey::start().await;
@@ -121,7 +128,7 @@ async fn from_a_schools_export_to_a_token_and_back() {
     // The same files again change nothing; a later export moves a child, and the next token says so.
     let before = journey.replay(["check"]);
     journey.import(&journey.demo.files);
-    assert_eq!(value_after(&before, "events"), value_after(&journey.replay(["check"]), "events"));
+    assert_eq!(events(&before), events(&journey.replay(["check"])), "the same files again change nothing");
     journey.import(&journey.demo.transfer_files);
     let shown = sign_in(PASSWORD);
     assert!(shown.contains(&other) && !shown.contains(&college), "{shown}");
@@ -161,6 +168,8 @@ async fn an_incident_reference_leads_to_the_request() {
     let heard = reference.to_lowercase().replace('-', " ");
     let told = place.run("matricule", ["incident", &heard]);
     assert!(told.contains("404"), "{told}");
+    let told = place.run("matricule-replay", ["incident", &heard]);
+    assert!(told.contains("→ 404"), "{told}");
     // One symbol misheard is noticed.
     let wrong =
         if let Some(rest) = reference.strip_prefix('7') { format!("8{rest}") } else { format!("7{}", &reference[1..]) };

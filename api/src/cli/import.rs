@@ -9,10 +9,13 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use domain::identifiers::Uai;
 use domain::ids::{GuardianId, PupilId};
-use indicatif::{ProgressBar, ProgressStyle};
+use futures::StreamExt;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -112,24 +115,19 @@ impl Import {
             dry_run: self.dry_run,
         };
         let mut failed = 0_usize;
-        for export in importer.validate(self.files.clone(), &options).await? {
-            let outcome = match export {
-                Err(refused) => Err(refused.into()),
-                Ok(export) => {
-                    let bar = Bar::new();
-                    let outcome = importer.import(export, &options, &|progress| bar.show(progress)).await;
-                    bar.clear();
-                    outcome
-                }
-            };
+        let bars = Bars::default();
+        let watch = |progress| bars.show(progress);
+        let mut outcomes = pin!(importer.import_all(self.files.clone(), &options, &watch).await?);
+        while let Some(outcome) = outcomes.next().await {
             match outcome {
-                Ok(outcome) => self.tell(&outcome)?,
+                Ok(outcome) => bars.aside(|| self.tell(&outcome))?,
                 Err(error) => {
                     failed += 1;
-                    eprintln!("refused: {error}");
+                    bars.aside(|| eprintln!("refused: {error}"));
                 }
             }
         }
+        bars.clear();
         if failed > 0 {
             bail!("{failed} of the exports could not be imported; what is printed above says why");
         }
@@ -209,21 +207,21 @@ async fn settle(beside: &Beside, guardian: GuardianId, number: u32, pupil: Optio
     Ok(())
 }
 
-/// A bar on a terminal, plain lines elsewhere.
-struct Bar {
-    bar: Option<ProgressBar>,
-    told: Mutex<(u64, Instant)>,
+/// A bar for each export under way on a terminal, plain lines elsewhere.
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    shown: Mutex<HashMap<Uai, Shown>>,
 }
 
-impl Bar {
-    fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg:32} {bar:30} {percent:>3} %  {pos}/{len}  {per_sec}  {eta}");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { bar, told: Mutex::new((0, Instant::now())) }
-    }
+/// How one export is shown.
+struct Shown {
+    bar: Option<ProgressBar>,
+    tenth: u64,
+    since: Instant,
+}
 
+impl Bars {
     fn show(&self, progress: Progress) {
         let what = match progress.stage {
             Stage::Guardians => "guardians",
@@ -232,25 +230,46 @@ impl Bar {
             Stage::Absent => "departures",
             Stage::Done => "views",
         };
-        let Progress { establishment, done, total, .. } = progress;
-        if let Some(bar) = &self.bar {
+        let Progress { establishment, done, total, stage } = progress;
+        let mut shown = self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let of = shown.entry(establishment).or_insert_with(|| self.start());
+        if let Some(bar) = &of.bar {
             bar.set_length(total);
             bar.set_position(done);
             bar.set_message(format!("{establishment} {what}"));
-            return;
+            if stage == Stage::Done {
+                bar.finish_and_clear();
+            }
+        } else {
+            let tenth = (done * 10).checked_div(total).unwrap_or_default();
+            if tenth > of.tenth {
+                let seconds = of.since.elapsed().as_secs_f64();
+                eprintln!("{establishment} {what}: {done} of {total} records ({seconds:.1} s)");
+                of.tenth = tenth;
+            }
         }
-        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let tenth = (done * 10).checked_div(total).unwrap_or_default();
-        if tenth > told.0 {
-            let seconds = told.1.elapsed().as_secs_f64();
-            eprintln!("{establishment} {what}: {done} of {total} records ({seconds:.1} s)");
-            told.0 = tenth;
+        if stage == Stage::Done {
+            shown.remove(&establishment);
         }
     }
 
+    fn start(&self) -> Shown {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{msg:32} {bar:30} {percent:>3} %  {pos}/{len}  {per_sec}  {eta}");
+            let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.all.add(bar)
+        });
+        Shown { bar, tenth: 0, since: Instant::now() }
+    }
+
+    /// Those of refused exports stand still.
     fn clear(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        // A terminal that is gone needs no clearing.
+        let _ = self.all.clear();
+    }
+
+    /// Prints something while no bar is in the way.
+    fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.all.suspend(print)
     }
 }

@@ -78,6 +78,7 @@ fn print(reference: Reference, requests: &[RequestRow], events: &[EventRow]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::incident::new_reference;
     use crate::testing::TestService;
     use domain::context::{Actor, Context, Reason};
     use domain::establishment::{Establishment, EstablishmentCommand};
@@ -87,7 +88,7 @@ mod tests {
     #[tokio::test]
     async fn a_reference_leads_to_the_events_of_its_commands() {
         let service = TestService::start().await;
-        let (app, reference) = (service.app(), Reference::random());
+        let (app, reference) = (service.app(), new_reference());
         let command = CommandId(Uuid::now_v7());
         let context = Context {
             command,
@@ -106,6 +107,6 @@ mod tests {
             (found[0].9, found[0].6.as_str(), found[0].8.as_str()),
             (command.0, "operator:17", "administration")
         );
-        assert!(events(&app.db, Reference::random()).await.unwrap().is_empty());
+        assert!(events(&app.db, new_reference()).await.unwrap().is_empty());
     }
 }

@@ -15,8 +15,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::ids::ImportId;
+use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::pin::pin;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
@@ -195,11 +197,8 @@ async fn run_to_its_end(app: &App, id: Uuid, options: &ImportOptions) -> anyhow:
     let importer = importer(app);
     let mut exports = Vec::new();
     let mut refused = false;
-    for export in importer.validate(files, options).await? {
-        let outcome = match export {
-            Ok(export) => importer.import(export, options, &|_| {}).await,
-            Err(error) => Err(error.into()),
-        };
+    let mut outcomes = pin!(importer.import_all(files, options, &|_| {}).await?);
+    while let Some(outcome) = outcomes.next().await {
         match outcome {
             Ok(outcome) => exports.push(serde_json::to_value(&outcome)?),
             Err(error) if error.can_be_resumed() => return Err(error.into()),

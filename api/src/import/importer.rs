@@ -15,9 +15,10 @@ use domain::context::{Actor, Context, Reason};
 use domain::establishment::{Establishment, EstablishmentCommand, EstablishmentError, ImportCounts};
 use domain::identifiers::{DepartmentTable, Uai};
 use domain::ids::{CommandId, GuardianId, ImportId, PupilId};
+use futures::{Stream, StreamExt, stream};
 use ledger::{AppendError, Ledger, Loaded, Unit};
 use projections::Views;
-use school_files::{EstablishmentHeader, FileError, ReadOptions, SchoolExport, SourceSystem};
+use school_files::{EstablishmentHeader, ExportFiles, FileError, Plan, ReadOptions, SchoolExport, SourceSystem};
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ use uuid::Uuid;
 
 /// How long the views may take to show what was recorded.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Exports under way at a time: one being read, one being recorded, one waiting for the views.
+const AT_ONCE: usize = 3;
 /// Below so many, a share says nothing.
 const FEW_DEPARTURES: usize = 10;
 
@@ -136,17 +139,48 @@ impl Importer {
         paths: Vec<PathBuf>,
         options: &ImportOptions,
     ) -> Result<Vec<Result<SchoolExport, FileError>>, ImportError> {
+        let plan = self.plan(paths, options).await?;
+        let validated = tokio::task::spawn_blocking(move || {
+            let refused = plan.refused.into_iter().map(Err);
+            refused.chain(plan.exports.iter().map(|export| export.validate())).collect()
+        });
+        validated.await.map_err(|_| ImportError::Interrupted)
+    }
+
+    /// Imports all exports among these files; the outcomes come in the order of the exports' dates, after the files
+    /// that are refused at first sight.
+    ///
+    /// Several exports are under way at a time: while one is being flushed to disk or waits for the views, others
+    /// are read and decided. Each is read whole before anything of it is recorded, and forgotten when it is in.
+    ///
+    /// # Errors
+    /// When the database fails at the start. What stands against single files or exports stands among the outcomes.
+    pub async fn import_all<'a>(
+        &'a self,
+        paths: Vec<PathBuf>,
+        options: &'a ImportOptions,
+        watch: Watch<'a>,
+    ) -> Result<impl Stream<Item = Result<Outcome, ImportError>> + Send + use<'a>, ImportError> {
+        let Plan { exports, refused, ignored: _ } = self.plan(paths, options).await?;
+        let schools: HashSet<Uai> = exports.iter().map(ExportFiles::uai).collect();
+        // Two exports of one school wait for each other.
+        let at_once = if schools.len() == exports.len() { AT_ONCE } else { 1 };
+        let refused = stream::iter(refused).map(|error| Err(error.into()));
+        let imports = stream::iter(exports).map(move |files| async move {
+            let export = tokio::task::spawn_blocking(move || files.validate());
+            self.import(export.await.map_err(|_| ImportError::Interrupted)??, options, watch).await
+        });
+        Ok(refused.chain(imports.buffered(at_once)))
+    }
+
+    async fn plan(&self, paths: Vec<PathBuf>, options: &ImportOptions) -> Result<Plan, ImportError> {
         // Derived, so that the same person of an ONDE file has the same key for as long as the master key lives.
         let pseudonyms = self.ledger.lookup_hash("onde-pseudonym", "");
         let mut reading = ReadOptions::new(pseudonyms, store::local_now(&self.db).await?);
         reading.uai = options.uai;
         reading.departments = self.departments.clone();
-        let validated = tokio::task::spawn_blocking(move || {
-            let plan = school_files::plan(&paths, &reading);
-            let refused = plan.refused.into_iter().map(Err);
-            refused.chain(plan.exports.iter().map(|export| export.validate())).collect()
-        });
-        validated.await.map_err(|_| ImportError::Interrupted)
+        let planned = tokio::task::spawn_blocking(move || school_files::plan(&paths, &reading));
+        planned.await.map_err(|_| ImportError::Interrupted)
     }
 
     /// Imports one export, from where an interrupted run of the same files stopped.
@@ -218,8 +252,11 @@ impl Importer {
         let import = resumed.map_or_else(|| ImportId(Uuid::now_v7()), |last| last.import);
         begin(&establishment.aggregate, header, import, options)?;
 
-        // Who is enrolled is read from the views, so they must show everything recorded so far.
-        self.await_views(self.ledger.root().await?.0.checked_sub(1)).await?;
+        // Who is enrolled is read from the views, so they must show everything recorded so far. Only its own imports
+        // enrol anyone at an establishment or leave links open there: before the first there is nothing to wait for.
+        if establishment.aggregate.last_import.is_some() {
+            self.await_views(self.ledger.root().await?.0.checked_sub(1)).await?;
+        }
         let enrolled = store::enrolled(&self.db, header.uai).await?;
         let mut survey = Survey::new(&self.loader, &self.ledger, enrolled.into_iter().map(PupilId));
         if survey.is_needed() {

@@ -6,7 +6,7 @@ use domain::establishment::ImportCounts;
 use domain::identifiers::{Academie, Uai};
 use domain::ids::ImportId;
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use std::time::Duration;
 
 /// The parts of a run, in their order.
@@ -182,7 +182,8 @@ impl SchoolLock {
     /// # Errors
     /// When the database fails.
     pub async fn take(db: &PgPool, uai: Uai) -> sqlx::Result<Option<Self>> {
-        let mut connection = db.acquire().await?.detach();
+        // Not one of the pool's, which have their statements prepared.
+        let mut connection = db.connect_options().connect().await?;
         for attempt in 0..LOCK_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(LOCK_PAUSE).await;

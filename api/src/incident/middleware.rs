@@ -3,7 +3,7 @@
 use super::error::Failure;
 use super::notes::Notes;
 use super::record::RequestRow;
-use super::{AppError, HEADER, Incident, Reference, panics, render};
+use super::{AppError, HEADER, Incident, panics, render};
 use crate::app::App;
 use crate::pages::View;
 use axum::body::Body;
@@ -31,7 +31,7 @@ struct Arrival {
 
 /// The middleware. It must be the outermost one that knows the routes.
 pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
-    let incident = Incident::new(Reference::random());
+    let incident = Incident::new(super::new_reference());
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let arrival = Arrival {
         incident: incident.clone(),

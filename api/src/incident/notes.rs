@@ -82,6 +82,6 @@ impl<S: Sync> FromRequestParts<S> for Incident {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // Every route lies inside the middleware that inserts it; a handler called without it gets its own.
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new(Reference::random())))
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new(super::new_reference())))
     }
 }

@@ -75,7 +75,7 @@ impl View {
 
     /// A view for samples and tests.
     pub fn sample(language: Language) -> Self {
-        Self { language, reference: Reference::random(), user: None, here: "/".to_owned(), demo: false }
+        Self { language, reference: crate::incident::new_reference(), user: None, here: "/".to_owned(), demo: false }
     }
 }
 

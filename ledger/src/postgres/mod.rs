@@ -80,7 +80,7 @@ impl Durability {
     /// `max_wal_size`; tests may run in memory.
     fn most_wal(self) -> &'static str {
         match self {
-            Self::Full => "1GB",
+            Self::Full => "4GB",
             Self::ProcessCrashes => "256MB",
         }
     }

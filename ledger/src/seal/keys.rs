@@ -8,6 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
+/// From so many keys on, planning their query anew pays.
+const MANY: usize = 64;
+
 /// What is known of a subject's key.
 #[derive(Clone)]
 pub(crate) enum Known {
@@ -83,11 +86,17 @@ impl KeyStore {
         if missing.is_empty() {
             return Ok(found);
         }
-        let rows: Vec<(Uuid, Option<Vec<u8>>)> =
-            sqlx::query_as("SELECT subject, wrapped FROM keys.subject_key WHERE subject = ANY($1)")
-                .bind(&missing)
-                .fetch_all(&self.pool)
-                .await?;
+        // LATERAL with LIMIT keeps it a look-up by index for each subject: with `= ANY` the planner walks the whole
+        // table for every page of a replay, which costs more the more people there are.
+        let rows: Vec<(Uuid, Option<Vec<u8>>)> = sqlx::query_as(
+            "SELECT k.subject, x.wrapped FROM unnest($1::uuid[]) AS k (subject) CROSS JOIN LATERAL \
+             (SELECT wrapped FROM keys.subject_key s WHERE s.subject = k.subject LIMIT 1) x",
+        )
+        // Many at once are planned for the table as it is now, not as it was when the connection was young.
+        .persistent(missing.len() < MANY)
+        .bind(&missing)
+        .fetch_all(&self.pool)
+        .await?;
         let mut read = Vec::with_capacity(rows.len());
         for (subject, wrapped) in rows {
             let subject = SubjectId(subject);

@@ -1,11 +1,12 @@
 //! Measures the ledger against plain postgres-es and cqrs-es, each on a private PostgreSQL of its own that writes
-//! to a real disk: `cargo run --release -p bench -- append|replay|lag`.
+//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import`.
 //!
 //! Every command prints a table and, as its last line, one JSON object. What is compared runs in turns within one
 //! run, several times over, and the medians count: the ratios then say more than the rates, which are the machine's.
 
 mod append;
 mod ceiling;
+mod import;
 mod lag;
 mod measure;
 mod plain;
@@ -13,6 +14,7 @@ mod query_replay;
 mod replay;
 mod school;
 mod server;
+mod usage;
 
 use clap::Parser;
 use std::path::PathBuf;
@@ -35,18 +37,35 @@ enum Command {
     Replay(replay::Options),
     /// How long a request waits to read its own write.
     Lag(lag::Options),
+    /// Importing a whole sample of schools, until the views show it.
+    Import(import::Options),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let Arguments { command, dir } = Arguments::parse();
-    let server = server::Server::start(&dir).await?;
     let result = match command {
-        Command::Append(options) => append::run(&server, &options).await?,
-        Command::Replay(options) => replay::run(&server, &options).await?,
-        Command::Lag(options) => lag::run(&server, &options).await?,
+        // Each of its imports has a server of its own.
+        Command::Import(options) => import::run(&dir, &options).await?,
+        Command::Append(options) => {
+            let server = server::Server::start(&dir).await?;
+            let result = append::run(&server, &options).await?;
+            server.stop().await;
+            result
+        }
+        Command::Replay(options) => {
+            let server = server::Server::start(&dir).await?;
+            let result = replay::run(&server, &options).await?;
+            server.stop().await;
+            result
+        }
+        Command::Lag(options) => {
+            let server = server::Server::start(&dir).await?;
+            let result = lag::run(&server, &options).await?;
+            server.stop().await;
+            result
+        }
     };
-    server.stop().await;
     println!("{result}");
     Ok(())
 }

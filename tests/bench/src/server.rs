@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// A running server with the migrated schema.
 pub struct Server {
     database: Database,
-    _data: Data,
+    data: Data,
 }
 
 /// Its directory, removed with this value.
@@ -30,7 +30,7 @@ impl Server {
         make.with_context(|| format!("cannot make {}", dir.display()))?;
         let data = Data(dir);
         let database = Database::open(Source::Embedded(data.0.clone())).await?;
-        let server = Self { database, _data: data };
+        let server = Self { database, data };
         let owner = server.owner().await?;
         migrate(&owner).await?;
         let fsync: String = sqlx::query_scalar("SHOW fsync").fetch_one(&owner).await?;
@@ -53,6 +53,20 @@ impl Server {
     /// Connections as the service.
     pub async fn service(&self) -> anyhow::Result<PgPool> {
         Ok(self.database.pool(Role::Service, 20).await?)
+    }
+
+    /// Where it keeps its files; what is put there goes with it.
+    pub fn folder(&self) -> &Path {
+        &self.data.0
+    }
+
+    /// The process that all of its processes descend from.
+    pub async fn postmaster(&self) -> anyhow::Result<u32> {
+        let owner = self.plain(1).await?;
+        let backend: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&owner).await?;
+        let postmaster = crate::usage::parent(backend.cast_unsigned()).context("the server has ended")?;
+        owner.close().await;
+        Ok(postmaster)
     }
 
     /// Does now what the server would else do in the middle of what is measured next.

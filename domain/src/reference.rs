@@ -4,7 +4,6 @@
 //! (B, C, D, E, G, P, T, V; M beside N; S beside F) or by eye (1 and I, O beside 0, S beside 5, B beside 8).
 //! 23 is prime: the weighted sum modulo 23 catches every single wrong symbol and every swap of two neighbours.
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use std::fmt;
 use std::str::FromStr;
 
@@ -31,19 +30,20 @@ pub enum NotAReference {
 }
 
 impl Reference {
-    /// A reference at random. 23⁹ ≈ 1.8·10¹², so two requests may one day share one: look-ups give every match.
-    pub fn random() -> Self {
+    /// A reference from random bytes, as many as it asks for.
+    ///
+    /// 23⁹ ≈ 1.8·10¹², so two requests may one day share one: look-ups give every match.
+    pub fn draw(mut random_byte: impl FnMut() -> u8) -> Self {
         // Bytes from 253 = 11 × 23 on would favour the first symbols.
         const FAIR: u8 = 253;
         let mut symbols = [0; LEN - 1];
-        let mut filled = 0;
-        let mut bytes = [0u8; 32];
-        while filled < symbols.len() {
-            SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
-            for byte in bytes.iter().filter(|byte| **byte < FAIR).take(symbols.len() - filled) {
-                symbols[filled] = byte % 23;
-                filled += 1;
-            }
+        for symbol in &mut symbols {
+            *symbol = loop {
+                let byte = random_byte();
+                if byte < FAIR {
+                    break byte % 23;
+                }
+            };
         }
         Self::from_values(symbols)
     }
@@ -123,10 +123,20 @@ impl fmt::Debug for Reference {
 mod tests {
     use super::*;
 
+    /// A linear congruential generator (Knuth's MMIX): enough to try many references, the same at each run.
+    fn bytes() -> impl FnMut() -> u8 {
+        let mut state = 7u64;
+        move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        }
+    }
+
     #[test]
     fn what_is_shown_reads_back_however_it_is_typed() {
+        let mut random = bytes();
         for _ in 0..1_000 {
-            let reference = Reference::random();
+            let reference = Reference::draw(&mut random);
             let shown = reference.to_string();
             assert_eq!(shown.len(), 12);
             for typed in [
@@ -145,8 +155,9 @@ mod tests {
     /// place, for every pair of values (which is all that the sum can see).
     #[test]
     fn every_slip_and_every_swap_is_caught() {
+        let mut random = bytes();
         for _ in 0..500 {
-            let good = Reference::random();
+            let good = Reference::draw(&mut random);
             for place in 0..LEN {
                 for symbol in ALPHABET {
                     let mut slipped = good.0;
@@ -187,8 +198,9 @@ mod tests {
     #[test]
     fn every_symbol_is_as_likely() {
         let mut seen = [0u32; 23];
+        let mut random = bytes();
         for _ in 0..20_000 {
-            for symbol in &Reference::random().0[..LEN - 1] {
+            for symbol in &Reference::draw(&mut random).0[..LEN - 1] {
                 seen[ALPHABET.iter().position(|s| s == symbol).unwrap()] += 1;
             }
         }
