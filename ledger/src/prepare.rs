@@ -3,7 +3,7 @@
 use crate::error::AppendError;
 use crate::leaf::{Entry, NO_LEAF};
 use crate::seal::{Cipher, KeyStore, Known, MasterKeys, NewKey, Place, SealError, seal_segments};
-use crate::unit::{Unit, VaultChange};
+use crate::unit::{OutboxMessage, Unit, VaultChange};
 use crate::{outbox, vault};
 use chrono::{DateTime, Utc};
 use domain::ids::{SecretId, SubjectId};
@@ -71,25 +71,7 @@ fn seal(
     keys: &KeyStore,
     master: &MasterKeys,
 ) -> Result<Box<Prepared>, SealError> {
-    let mut ciphers: HashMap<SubjectId, Cipher> = HashMap::new();
-    let mut new_keys = Vec::new();
-    for event in unit.streams.iter().flat_map(|stream| &stream.events) {
-        for (subject, _) in &event.segments {
-            if ciphers.contains_key(subject) {
-                continue;
-            }
-            let cipher = match known.get(subject).and_then(Known::cipher) {
-                Some(cipher) => cipher,
-                None => {
-                    let new = keys.fresh(*subject)?;
-                    let cipher = Cipher::new(&new.key);
-                    new_keys.push(new);
-                    cipher
-                }
-            };
-            ciphers.insert(*subject, cipher);
-        }
-    }
+    let (ciphers, new_keys) = ciphers(&unit, known, keys)?;
     let actor = unit.context.actor.to_string();
     let on_behalf_of = unit.context.on_behalf_of.as_ref().map(ToString::to_string);
     let mut events = Vec::with_capacity(unit.len());
@@ -123,17 +105,36 @@ fn seal(
         }
     }
     let vault = unit.vault.iter().map(|change| vault_row(change, master)).collect::<Result<_, _>>()?;
-    let outbox = unit
-        .outbox
-        .iter()
-        .map(|message| {
-            let body = master.seal_secret(&outbox::context(message.id), &message.body)?;
-            let (id, channel, replaces) = (message.id, message.channel, message.replaces);
-            let (not_before, not_after) = (message.not_before, message.not_after);
-            Ok(OutboxRow { id, channel, body, not_before, not_after, replaces })
-        })
-        .collect::<Result<_, SealError>>()?;
+    let outbox = unit.outbox.iter().map(|message| outbox_row(message, master)).collect::<Result<_, _>>()?;
     Ok(Box::new(Prepared { unit, actor, on_behalf_of, events, new_keys, vault, outbox }))
+}
+
+/// A cipher for each subject of the unit, and the keys made for those that have none.
+fn ciphers(
+    unit: &Unit,
+    known: &HashMap<SubjectId, Known>,
+    keys: &KeyStore,
+) -> Result<(HashMap<SubjectId, Cipher>, Vec<NewKey>), SealError> {
+    let mut ciphers: HashMap<SubjectId, Cipher> = HashMap::new();
+    let mut new_keys = Vec::new();
+    for event in unit.streams.iter().flat_map(|stream| &stream.events) {
+        for (subject, _) in &event.segments {
+            if ciphers.contains_key(subject) {
+                continue;
+            }
+            let cipher = match known.get(subject).and_then(Known::cipher) {
+                Some(cipher) => cipher,
+                None => {
+                    let new = keys.fresh(*subject)?;
+                    let cipher = Cipher::new(&new.key);
+                    new_keys.push(new);
+                    cipher
+                }
+            };
+            ciphers.insert(*subject, cipher);
+        }
+    }
+    Ok((ciphers, new_keys))
 }
 
 fn vault_row(change: &VaultChange, master: &MasterKeys) -> Result<VaultRow, SealError> {
@@ -144,4 +145,11 @@ fn vault_row(change: &VaultChange, master: &MasterKeys) -> Result<VaultRow, Seal
         }
         VaultChange::Delete(id) => VaultRow::Delete(*id),
     })
+}
+
+fn outbox_row(message: &OutboxMessage, master: &MasterKeys) -> Result<OutboxRow, SealError> {
+    let body = master.seal_secret(&outbox::context(message.id), &message.body)?;
+    let (id, channel, replaces) = (message.id, message.channel, message.replaces);
+    let (not_before, not_after) = (message.not_before, message.not_after);
+    Ok(OutboxRow { id, channel, body, not_before, not_after, replaces })
 }

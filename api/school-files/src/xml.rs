@@ -37,9 +37,45 @@ pub(crate) struct XmlStream {
     attributes: Vec<(String, String)>,
     attribute_count: usize,
     text: String,
+    nesting: Nesting,
+    place: Place,
+}
+
+/// How deep in the document the last step is.
+#[derive(Default)]
+struct Nesting {
     depth: u32,
     roots: u32,
-    place: Place,
+}
+
+impl Nesting {
+    fn open(&mut self) -> Result<(), &'static str> {
+        if self.depth == 0 {
+            self.roots += 1;
+        }
+        if self.roots > 1 || self.depth == MAX_DEPTH {
+            return Err("a second root element, or nesting too deep");
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Text is for elements only.
+    fn text(&self) -> Result<(), &'static str> {
+        if self.depth == 0 { Err("text outside the root element") } else { Ok(()) }
+    }
+
+    fn end(&self) -> Result<(), &'static str> {
+        match (self.depth, self.roots) {
+            (0, 1) => Ok(()),
+            (0, _) => Err("no root element"),
+            _ => Err("the file ends inside an element: it is truncated"),
+        }
+    }
 }
 
 impl XmlStream {
@@ -62,8 +98,7 @@ impl XmlStream {
             attributes: Vec::new(),
             attribute_count: 0,
             text: String::new(),
-            depth: 0,
-            roots: 0,
+            nesting: Nesting::default(),
             place: Place::START,
         })
     }
@@ -103,13 +138,7 @@ impl XmlStream {
             let event = self.reader.read_event_into(&mut self.buffer);
             match event.map_err(|error| xml_refusal(&self.file, self.place, &error))? {
                 Event::Start(tag) => {
-                    if self.depth == 0 {
-                        self.roots += 1;
-                    }
-                    if self.roots > 1 || self.depth == MAX_DEPTH {
-                        return Err(ill_formed("a second root element, or nesting too deep"));
-                    }
-                    self.depth += 1;
+                    self.nesting.open().map_err(ill_formed)?;
                     self.name.clear();
                     self.name.push_str(tag.name().as_ref());
                     self.attribute_count =
@@ -117,31 +146,24 @@ impl XmlStream {
                     return Ok(Step::Open);
                 }
                 Event::End(_) => {
-                    self.depth -= 1;
+                    self.nesting.close();
                     return Ok(Step::Close);
                 }
+                Event::Text(text) if self.nesting.depth == 0 && text.trim().is_empty() => {}
                 Event::Text(text) => {
-                    if self.depth > 0 {
-                        self.text.clear();
-                        self.text.push_str(&text);
-                        return Ok(Step::Text);
-                    }
-                    if !text.trim().is_empty() {
-                        return Err(ill_formed("text outside the root element"));
-                    }
+                    self.nesting.text().map_err(ill_formed)?;
+                    self.text.clear();
+                    self.text.push_str(&text);
+                    return Ok(Step::Text);
                 }
                 Event::CData(text) => {
-                    if self.depth == 0 {
-                        return Err(ill_formed("text outside the root element"));
-                    }
+                    self.nesting.text().map_err(ill_formed)?;
                     self.text.clear();
                     self.text.push_str(&text);
                     return Ok(Step::Text);
                 }
                 Event::GeneralRef(reference) => {
-                    if self.depth == 0 {
-                        return Err(ill_formed("text outside the root element"));
-                    }
+                    self.nesting.text().map_err(ill_formed)?;
                     self.text.clear();
                     resolve(&reference, &mut self.text).map_err(refuse)?;
                     return Ok(Step::Text);
@@ -151,11 +173,7 @@ impl XmlStream {
                 Event::Empty(_) => return Err(ill_formed("an empty element left unexpanded")),
                 Event::Comment(_) | Event::PI(_) => {}
                 Event::Eof => {
-                    return match (self.depth, self.roots) {
-                        (0, 1) => Ok(Step::End),
-                        (0, _) => Err(ill_formed("no root element")),
-                        _ => Err(ill_formed("the file ends inside an element: it is truncated")),
-                    };
+                    return self.nesting.end().map(|()| Step::End).map_err(ill_formed);
                 }
             }
         }
@@ -163,8 +181,8 @@ impl XmlStream {
 
     /// Skips the rest of the element last opened.
     pub(crate) fn skip(&mut self) -> Result<(), FileError> {
-        let outside = self.depth - 1;
-        while self.depth > outside {
+        let outside = self.nesting.depth - 1;
+        while self.nesting.depth > outside {
             self.step()?;
         }
         Ok(())
@@ -174,19 +192,19 @@ impl XmlStream {
     /// nested deeper are read over.
     pub(crate) fn read_fields(&mut self, fields: &mut Fields) -> Result<(), FileError> {
         fields.clear();
-        let record = self.depth;
+        let record = self.nesting.depth;
         let mut current = None;
-        while self.depth >= record {
+        while self.nesting.depth >= record {
             match self.step()? {
-                Step::Open if self.depth == record + 1 => {
+                Step::Open if self.nesting.depth == record + 1 => {
                     current = fields.open(&self.name);
                 }
                 Step::Open => {}
-                Step::Close if self.depth == record => current = None,
+                Step::Close if self.nesting.depth == record => current = None,
                 Step::Close | Step::End => {}
                 Step::Text => {
                     if let Some(index) = current
-                        && self.depth == record + 1
+                        && self.nesting.depth == record + 1
                     {
                         fields.values[index].push_str(&self.text);
                     }

@@ -103,22 +103,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             reasons.push(reason.to_owned());
         }
     };
-    let origin = &config.public_origin;
-    refuse(
-        !matches!(origin.scheme(), "http" | "https") || origin.host_str().is_none(),
-        "public_origin: write it as https://host or http://host:port",
-    );
-    refuse(
-        origin.path() != "/"
-            || origin.query().is_some()
-            || origin.fragment().is_some()
-            || !origin.username().is_empty(),
-        "public_origin: only scheme, host and port; remove what follows them",
-    );
-    refuse(
-        origin.scheme() == "http" && !is_loopback(origin) && !config.demo.inbox,
-        "public_origin: sign-in pages need https:// (http:// is for localhost only)",
-    );
+    check_origin(config, &mut refuse);
     refuse(
         config.master_key.file.is_some() && config.master_key.value.is_some(),
         "master_key: give `file` or `value`, not both",
@@ -159,6 +144,26 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
     outgoing.for_each(|fault| refuse(true, fault));
     if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
+}
+
+/// Where the pages are.
+fn check_origin(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
+    let origin = &config.public_origin;
+    refuse(
+        !matches!(origin.scheme(), "http" | "https") || origin.host_str().is_none(),
+        "public_origin: write it as https://host or http://host:port",
+    );
+    refuse(
+        origin.path() != "/"
+            || origin.query().is_some()
+            || origin.fragment().is_some()
+            || !origin.username().is_empty(),
+        "public_origin: only scheme, host and port; remove what follows them",
+    );
+    refuse(
+        origin.scheme() == "http" && !is_loopback(origin) && !config.demo.inbox,
+        "public_origin: sign-in pages need https:// (http:// is for localhost only)",
+    );
 }
 
 pub(super) fn is_loopback(origin: &url::Url) -> bool {

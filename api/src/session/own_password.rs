@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use domain::account::{Account, AccountCommand, AccountError, Password, PasswordOrigin};
 use domain::ids::SecretId;
 use serde::Deserialize;
+use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -96,6 +97,18 @@ impl Shown<'_> {
         errors.add(field, message);
         (StatusCode::UNPROCESSABLE_ENTITY, self.page(errors, String::new())).into_response()
     }
+
+    fn weak(self, weakness: Weakness) -> Response {
+        let field = if weakness == Weakness::Mismatch { "again" } else { "password" };
+        let message = explain(&self.view, weakness);
+        self.wrong(field, message)
+    }
+
+    fn too_many(self, wait: Duration) -> Response {
+        let notice = self.view.tn("session-too-many", "minutes", wait.as_secs().div_ceil(60));
+        let retry = [(header::RETRY_AFTER, wait.as_secs().to_string())];
+        (StatusCode::TOO_MANY_REQUESTS, retry, self.page(FormErrors::new(), notice)).into_response()
+    }
 }
 
 /// Shows the form.
@@ -132,20 +145,13 @@ pub async fn change_own_password(
     let own: Vec<&str> = names.all.iter().map(String::as_str).chain([user.name.as_str()]).collect();
     let password = match app.guard.policy.choose(&form.password, &form.again, &own) {
         Ok(password) => password,
-        Err(weakness) => {
-            let field = if weakness == Weakness::Mismatch { "again" } else { "password" };
-            let message = explain(&shown.view, weakness);
-            return Ok(shown.wrong(field, message));
-        }
+        Err(weakness) => return Ok(shown.weak(weakness)),
     };
     let device = KnownDevice::find(&app.ledger, &cookies.device, &user.name);
     let attempt = Attempt { login: &user.name, address, device: device.as_ref() };
     let (throttle, limits) = (&app.guard.throttle, &app.guard.limits);
     if let Err(refused) = throttle.begin(limits, &attempt, app.clock.now()).await? {
-        let wait = refused.retry_after(app.clock.now());
-        let notice = shown.view.tn("session-too-many", "minutes", wait.as_secs().div_ceil(60));
-        let retry = [(header::RETRY_AFTER, wait.as_secs().to_string())];
-        return Ok((StatusCode::TOO_MANY_REQUESTS, retry, shown.page(FormErrors::new(), notice)).into_response());
+        return Ok(shown.too_many(refused.retry_after(app.clock.now())));
     }
     let stored = app.ledger.vault_get(present, app.clock.now()).await?;
     if !is_right(&app, Typed::read(&form.current), stored.as_ref()).await? {

@@ -179,6 +179,12 @@ fn events(statement: &mut Statement, plan: &Plan, first: u64, units: &[&Prepared
     statement.bind(references)?;
     let last = statement.bind(&plan.leaves)?;
     debug_assert_eq!(last, n + 13, "one argument per unnested column");
+    insert_events(statement, base, n);
+    Ok(())
+}
+
+/// The SQL of the events: their first position is argument `base`, and their columns begin at argument `n`.
+fn insert_events(statement: &mut Statement, base: usize, n: usize) {
     let _ = write!(
         statement.sql,
         ", events AS (INSERT INTO ledger.event (position, stream_type, stream_id, sequence, event_type, \
@@ -202,7 +208,6 @@ fn events(statement: &mut Statement, plan: &Plan, first: u64, units: &[&Prepared
         n + 12,
         n + 13,
     );
-    Ok(())
 }
 
 fn keys(statement: &mut Statement, units: &[&Prepared], erased: &HashSet<SubjectId>) -> Result<(), sqlx::Error> {

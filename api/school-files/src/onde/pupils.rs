@@ -26,30 +26,12 @@ pub(super) fn read_row(
     if row.iter().skip(columns.width).any(|extra| !extra.trim().is_empty()) {
         return Err(RejectionReason::RowLength { found: row.len(), expected: columns.width });
     }
-    let required =
-        |field, column| values::name(field, value(row, Some(column)))?.ok_or(RejectionReason::Missing(field));
-    let usage_name = values::name("Nom d'usage élève", value(row, columns.usage_name))?;
-    let family_name = match (required("Nom élève", columns.family_name), &usage_name) {
-        (Ok(name), _) => name,
-        (Err(RejectionReason::Missing(_)), Some(name)) => {
-            notices.push(Notice::UsageNameOnly);
-            name.clone()
-        }
-        (Err(reason), _) => return Err(reason),
-    };
-    let given_names = required("Prénom élève", columns.given_name)?;
+    let Names { family_name, usage_name, given_names } = read_names(row, columns, notices)?;
     let ine: Option<Ine> = value(row, Some(columns.ine))
         .map(|text| text.parse().map_err(|_| RejectionReason::Malformed { field: "INE", expected: "an INE" }))
         .transpose()?;
     let birth_date = values::optional_date("Date naissance", value(row, Some(columns.birth_date)))?;
-    let sex = match value(row, columns.sex) {
-        None => None,
-        Some("M" | "H" | "m" | "h") => Some(Sex::Male),
-        Some("F" | "f") => Some(Sex::Female),
-        Some(_) => {
-            return Err(RejectionReason::Malformed { field: "Sexe", expected: "M, H or F" });
-        }
-    };
+    let sex = value(row, columns.sex).map(read_sex).transpose()?;
     let class = value(row, columns.class).and_then(values::clean);
     let missing = [
         (MandatoryField::Ine, ine.is_none()),
@@ -67,7 +49,7 @@ pub(super) fn read_row(
     Ok(PupilRecord {
         source_id,
         ine,
-        usage_name: usage_name.filter(|name| *name != family_name),
+        usage_name,
         family_name,
         given_names: split_given_names(&given_names),
         birth_date,
@@ -85,6 +67,38 @@ pub(super) fn read_row(
         unread_guardians: Vec::new(),
         missing: missing.into_iter().filter(|(_, lacks)| *lacks).map(|(field, _)| field).collect(),
     })
+}
+
+struct Names {
+    family_name: String,
+    /// Only where it is another.
+    usage_name: Option<String>,
+    /// As written.
+    given_names: String,
+}
+
+fn read_names(row: &StringRecord, columns: &PupilColumns, notices: &mut Vec<Notice>) -> Result<Names, RejectionReason> {
+    let required =
+        |field, column| values::name(field, value(row, Some(column)))?.ok_or(RejectionReason::Missing(field));
+    let usage_name = values::name("Nom d'usage élève", value(row, columns.usage_name))?;
+    let family_name = match (required("Nom élève", columns.family_name), &usage_name) {
+        (Ok(name), _) => name,
+        (Err(RejectionReason::Missing(_)), Some(name)) => {
+            notices.push(Notice::UsageNameOnly);
+            name.clone()
+        }
+        (Err(reason), _) => return Err(reason),
+    };
+    let given_names = required("Prénom élève", columns.given_name)?;
+    Ok(Names { usage_name: usage_name.filter(|name| *name != family_name), family_name, given_names })
+}
+
+fn read_sex(text: &str) -> Result<Sex, RejectionReason> {
+    match text {
+        "M" | "H" | "m" | "h" => Ok(Sex::Male),
+        "F" | "f" => Ok(Sex::Female),
+        _ => Err(RejectionReason::Malformed { field: "Sexe", expected: "M, H or F" }),
+    }
 }
 
 /// ONDE separates several first names by commas; a space may belong to a compound one.

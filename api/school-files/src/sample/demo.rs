@@ -114,6 +114,57 @@ fn guardian(number: u64, names: (&str, &str), female: bool, mobile: &str) -> Sam
     }
 }
 
+/// Everybody in the files.
+struct Cast {
+    parents: Vec<SampleGuardian>,
+    /// The parents' child at the collège, who moves.
+    elder: SampleChild,
+    /// The parents' child at the école.
+    younger: SampleChild,
+    /// A family at the collège.
+    twins: Enrolment,
+    /// A pupil of the collège without an INE.
+    incomplete: Enrolment,
+    /// A family at the other collège.
+    resident: Enrolment,
+}
+
+impl Cast {
+    fn new() -> Self {
+        let of = |child, guardian| Enrolment { children: vec![child], guardians: vec![guardian] };
+        let twins = vec![
+            child(3, ("Imaginaire", "Lœtitia"), day(2013, 3, 8), true, "5EME B"),
+            child(4, ("Imaginaire", "François"), day(2013, 3, 8), false, "5EME B"),
+        ];
+        let incomplete = child(6, ("Modèle", "Étienne"), day(2014, 1, 30), false, "6EME A");
+        Self {
+            parents: vec![
+                guardian(1, ("Exemple", "Chloé"), true, "+33639980001"),
+                guardian(2, ("Fictif", "Jérôme"), false, "+33639980002"),
+            ],
+            elder: child(1, ("Fictif-Exemple", "Zoé"), day(2014, 5, 17), true, "6EME A"),
+            younger: child(2, ("Fictif-Exemple", "Noël"), day(2018, 12, 24), false, "CE2 B"),
+            twins: Enrolment {
+                children: twins,
+                guardians: vec![guardian(5, ("Imaginaire", "Awa"), true, "+33639980005")],
+            },
+            incomplete: of(
+                SampleChild { ine: None, ..incomplete },
+                guardian(9, ("Modèle", "Hélène"), true, "+33639980009"),
+            ),
+            resident: of(
+                child(7, ("Théorème", "Inès"), day(2014, 9, 2), true, "6EME C"),
+                guardian(13, ("Théorème", "Paul"), false, "+33639980013"),
+            ),
+        }
+    }
+
+    /// The parents with one of their children.
+    fn family(&self, child: &SampleChild) -> Enrolment {
+        Enrolment { children: vec![child.clone()], guardians: self.parents.clone() }
+    }
+}
+
 /// Writes the demonstration's exports under `directory`.
 ///
 /// # Errors
@@ -123,38 +174,16 @@ pub fn write_demo(directory: &Path) -> io::Result<DemoSet> {
     let other_college = school(599_902, true);
     let ecole = school(339_901, false);
 
-    let parents = vec![
-        guardian(1, ("Exemple", "Chloé"), true, "+33639980001"),
-        guardian(2, ("Fictif", "Jérôme"), false, "+33639980002"),
-    ];
-    let elder = child(1, ("Fictif-Exemple", "Zoé"), day(2014, 5, 17), true, "6EME A");
-    let younger = child(2, ("Fictif-Exemple", "Noël"), day(2018, 12, 24), false, "CE2 B");
-    let neighbours = vec![guardian(5, ("Imaginaire", "Awa"), true, "+33639980005")];
-    let twins = [
-        child(3, ("Imaginaire", "Lœtitia"), day(2013, 3, 8), true, "5EME B"),
-        child(4, ("Imaginaire", "François"), day(2013, 3, 8), false, "5EME B"),
-    ];
-    let incomplete = SampleChild { ine: None, ..child(6, ("Modèle", "Étienne"), day(2014, 1, 30), false, "6EME A") };
-    let others = Enrolment {
-        children: vec![incomplete],
-        guardians: vec![guardian(9, ("Modèle", "Hélène"), true, "+33639980009")],
-    };
-    let family = |children: &[&SampleChild]| Enrolment {
-        children: children.iter().copied().cloned().collect(),
-        guardians: parents.clone(),
-    };
-    let twins_family = Enrolment { children: twins.to_vec(), guardians: neighbours };
-    let resident = Enrolment {
-        children: vec![child(7, ("Théorème", "Inès"), day(2014, 9, 2), true, "6EME C")],
-        guardians: vec![guardian(13, ("Théorème", "Paul"), false, "+33639980013")],
-    };
-
+    let cast = Cast::new();
     let first = [
-        (&college, vec![family(&[&elder]), twins_family.clone(), others.clone()]),
-        (&ecole, vec![family(&[&younger])]),
-        (&other_college, vec![resident.clone()]),
+        (&college, vec![cast.family(&cast.elder), cast.twins.clone(), cast.incomplete.clone()]),
+        (&ecole, vec![cast.family(&cast.younger)]),
+        (&other_college, vec![cast.resident.clone()]),
     ];
-    let later = [(&college, vec![twins_family, others]), (&other_college, vec![resident, family(&[&elder])])];
+    let later = [
+        (&college, vec![cast.twins.clone(), cast.incomplete.clone()]),
+        (&other_college, vec![cast.resident.clone(), cast.family(&cast.elder)]),
+    ];
     let files = write_generation(&directory.join("1-rentree"), &first, 0)?;
     let transfer_files = write_generation(&directory.join("2-changement-d-etablissement"), &later, 1)?;
 
@@ -164,7 +193,7 @@ pub fn write_demo(directory: &Path) -> io::Result<DemoSet> {
         birth_date: child.birth_date.expect("children of the demonstration have a birth date"),
         school: school.uai,
     };
-    let children = vec![described(&elder, &college), described(&younger, &ecole)];
+    let children = vec![described(&cast.elder, &college), described(&cast.younger, &ecole)];
     let whom = |guardian: &SampleGuardian| {
         let mobile = guardian.mobile.clone().unwrap_or_default();
         DemoGuardian {
@@ -181,8 +210,8 @@ pub fn write_demo(directory: &Path) -> io::Result<DemoSet> {
         other_college_name: "Collège du Modèle",
         files,
         transfer_files,
-        guardian: whom(&parents[0]),
-        other_guardian: whom(&parents[1]),
+        guardian: whom(&cast.parents[0]),
+        other_guardian: whom(&cast.parents[1]),
         moving_child: children[0].clone(),
         college,
         ecole,
