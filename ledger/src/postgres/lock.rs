@@ -11,7 +11,14 @@ use super::error::{EmbeddedError, OnPath};
 /// The data directory's lock. The kernel lets go of it when the process ends, however it ends;
 /// children do not inherit it.
 #[derive(Debug)]
-pub(super) struct DirLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub(super) struct DirLock(File);
+
+/// Closing the file would not do: a child that has been forked and not yet become its own program shares it.
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
 
 impl DirLock {
     /// Takes the lock, or says at once who has it.
@@ -40,7 +47,11 @@ impl DirLock {
             Err(source) => return Err(source).on("open", &path),
         };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => Ok(false),
+            Ok(()) => {
+                // As for the holder: what shares the file must not seem to hold the lock.
+                let _ = flock(&file, FlockOperation::Unlock);
+                Ok(false)
+            }
             Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(true),
             Err(error) => Err(error).on("lock", &path),
         }
