@@ -133,8 +133,6 @@ pub struct Sessions {
     pub idle: Span,
     /// Ends any session.
     pub absolute: Span,
-    /// How recent an authentication must be for changing a credential.
-    pub recent: Span,
 }
 
 /// `[codes]`
@@ -268,7 +266,7 @@ impl Default for Log {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: Span::minutes(30), absolute: Span::hours(12), recent: Span::minutes(10) }
+        Self { idle: Span::minutes(30), absolute: Span::hours(12) }
     }
 }
 

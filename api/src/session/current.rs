@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::account::{Account, Password, Status};
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
@@ -30,14 +30,6 @@ pub struct CurrentUser {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
-}
-
-impl CurrentUser {
-    /// Whether the authentication is recent enough: `max_age` of an authorization request, or the configured span
-    /// before a change of phone, e-mail or password. Otherwise send the browser to [`sign_in_path`].
-    pub fn authenticated_within(&self, max_age: TimeDelta, now: DateTime<Utc>) -> bool {
-        now - self.authenticated_at <= max_age
-    }
 }
 
 /// The sign-in page that leads back to `here` (path and query of this service).

@@ -4,7 +4,6 @@ use crate::support::Setting;
 use domain::ids::PupilId;
 use projections::testing::World;
 use projections::{DifferenceKind, Name, compare, rebuild};
-use std::time::Duration;
 use tokio::sync::watch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,7 +31,11 @@ async fn a_rebuild_under_load_is_never_seen_half_done() {
     let rebuilds = tokio::spawn(async move {
         for _ in 0..4 {
             rebuild(&ledger, &pool, &Name::ALL, |_| {}).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // The next one begins when something more has been recorded.
+            let size = ledger.size();
+            while ledger.size() == size {
+                tokio::task::yield_now().await;
+            }
         }
     });
     while !rebuilds.is_finished() {
