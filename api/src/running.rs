@@ -6,7 +6,8 @@ use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
+use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::Context;
 use ledger::postgres::{Database, Role, Source, migrate};
@@ -67,7 +68,9 @@ impl Running {
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
-        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests });
+        let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
+        let client_keys = ClientKeyCache::new(outbound);
+        let app = App::new(Parts { config, clock, db, ledger, views, keys, client_keys, guard, sending, requests });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
         Ok(Self { app, database, runner, delivery, record, tidying })

@@ -28,7 +28,7 @@ pub fn start(app: App) -> JoinHandle<()> {
 /// When the database or a key fails; the next round tries again.
 pub async fn round(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
-    if let Some(kid) = app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
+    for kid in app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
         tracing::info!(kid, "the next signing key signs from now on");
     }
     for _ in 0..BATCHES {

@@ -16,10 +16,13 @@ mod authorize;
 mod claims;
 pub mod client;
 mod codes;
+mod consent;
 mod discovery;
 mod end_session;
+mod endpoint;
 mod entitlement;
 mod error;
+mod grants;
 pub mod keys;
 mod parameters;
 mod pkce;
@@ -28,6 +31,7 @@ pub mod registry;
 mod request;
 mod response;
 pub mod scopes;
+mod services;
 mod subject;
 mod token;
 mod tokens;
@@ -40,11 +44,14 @@ mod attacks;
 mod samples;
 
 pub use authorize::DeniedPage;
+pub use client::keys::ClientKeyCache;
 pub use codes::delete_expired;
+pub use consent::ConsentPage;
 pub use discovery::path;
 pub use end_session::{ConfirmPage, SignedOutPage};
 pub use keys::Keys;
 pub use response::FormPostPage;
+pub use services::ServicesPage;
 
 use crate::app::App;
 use aws_lc_rs::error::Unspecified;
@@ -58,10 +65,13 @@ pub fn routes() -> Router<App> {
         .route(path::JWKS, get(discovery::jwks))
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::CONTINUE, get(authorize::resume))
+        .route(path::CONSENT, post(consent::answer))
         .route(path::TOKEN, post(token::post))
         .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
         .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
+        .route(services::PATH, get(services::show))
+        .route(services::REVOKE, post(services::revoke))
 }
 
 /// Whether forms of other sites may be posted here: the endpoints that the protocol opens to them. None does

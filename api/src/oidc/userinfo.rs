@@ -2,11 +2,11 @@
 
 use super::claims::Claims;
 use super::codes::is_revoked;
+use super::endpoint::{no_store, refusal};
 use super::entitlement::{Entitlement, NotEntitled};
 use super::error::{ErrorCode, ProtocolError, refuse};
 use super::parameters::Parameters;
 use super::subject::Pairwise;
-use super::token::{no_store, refusal};
 use super::tokens::AccessToken;
 use super::who;
 use crate::app::App;
@@ -50,13 +50,16 @@ async fn claims(app: &App, token: &str) -> Result<Option<serde_json::Map<String,
     let Some(kid) = kid else { return Ok(None) };
     let keys = app.keys.get_with(&kid, now).await?;
     let issuer = app.config.origin();
-    let Ok(token) = AccessToken::open(token, &keys, &issuer, &issuer, now) else { return Ok(None) };
+    let Ok(token) = AccessToken::open(token, &keys, &issuer, now) else { return Ok(None) };
+    if token.aud != issuer {
+        return Ok(None);
+    }
     if is_revoked(&app.db, token.jti).await? {
         return Ok(None);
     }
     let party = app.ledger.load::<RelyingParty>(&token.client_id.to_string()).await?.aggregate;
     let Some(registration) = party.registration.filter(|_| party.enabled) else { return Ok(None) };
-    let Some(who) = who::by_sid(app, token.sign_in.sid, None).await? else { return Ok(None) };
+    let Some(who) = who::by_token(app, &token).await? else { return Ok(None) };
     let entitlement = match Entitlement::of(&app.ledger, &who.account, &registration).await {
         Ok(entitlement) => entitlement,
         Err(NotEntitled::Read(error)) => return Err(error.into()),
@@ -70,7 +73,11 @@ async fn claims(app: &App, token: &str) -> Result<Option<serde_json::Map<String,
     // A scope withdrawn from the registration is withdrawn from tokens already out.
     let granted: BTreeSet<String> =
         token.scope.split(' ').filter(|scope| registration.scopes.contains(*scope)).map(str::to_owned).collect();
-    let mut claims = Claims::read(&app.views, &entitlement).await?.for_userinfo(&granted, &pairwise);
+    let mut claims = Claims::read(&app.views, &entitlement).await?.for_userinfo(
+        &granted,
+        registration.terms.claims.as_ref(),
+        &pairwise,
+    );
     claims.insert("sub".to_owned(), json!(token.sub));
     Ok(Some(claims))
 }

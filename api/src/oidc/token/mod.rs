@@ -1,0 +1,50 @@
+//! The token endpoint (RFC 6749 §3.2, OpenID Connect Core §3.1.3): one file for each grant, [`mint`] for what all
+//! of them hand out.
+
+mod client_credentials;
+mod code;
+mod mint;
+mod refresh;
+
+use super::endpoint::{FormRequest, Refused, no_store};
+use super::error::{ErrorCode, refuse};
+use crate::app::App;
+use crate::incident::AppError;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::relying_party::GrantType;
+use mint::Tokens;
+
+/// `POST /token`
+///
+/// # Errors
+/// Faults of ours only; refusals are answered in the protocol's form.
+pub async fn post(State(app): State<App>, request: FormRequest) -> Result<Response, AppError> {
+    match issue(&app, &request).await {
+        Ok(tokens) => Ok(no_store(Json(tokens).into_response())),
+        Err(refused) => refused.answer(),
+    }
+}
+
+async fn issue(app: &App, request: &FormRequest) -> Result<Tokens, Refused> {
+    let (parameters, client) = request.authenticated(app).await?;
+    let Some(name) = parameters.get("grant_type") else {
+        return Err(refuse(ErrorCode::InvalidRequest, "grant_type is missing").into());
+    };
+    // Only the protocol's own names, not the short ones of the command line.
+    let Some(grant) = GrantType::ALL.into_iter().find(|grant| grant.as_str() == name) else {
+        return Err(refuse(ErrorCode::UnsupportedGrantType, "this grant_type is not supported").into());
+    };
+    if !client.registration.terms.allow(grant) {
+        return Err(refuse(ErrorCode::UnauthorizedClient, "the client is not registered for this grant_type").into());
+    }
+    match grant {
+        GrantType::AuthorizationCode => code::issue(app, &client, &parameters).await,
+        GrantType::RefreshToken => refresh::issue(app, &client, &parameters).await,
+        GrantType::ClientCredentials => client_credentials::issue(app, &client, &parameters).await,
+        GrantType::TokenExchange => {
+            Err(refuse(ErrorCode::UnsupportedGrantType, "this grant_type is not supported").into())
+        }
+    }
+}
