@@ -24,6 +24,10 @@ pub mod path {
     pub const CONSENT: &str = "/authorize/consent";
     /// Token endpoint.
     pub const TOKEN: &str = "/token";
+    /// Introspection endpoint.
+    pub const INTROSPECT: &str = "/introspect";
+    /// Revocation endpoint.
+    pub const REVOKE: &str = "/revoke";
     /// Userinfo endpoint.
     pub const USERINFO: &str = "/userinfo";
     /// RP-initiated logout.
@@ -41,12 +45,19 @@ pub async fn metadata(State(app): State<App>) -> Response {
 pub(super) fn metadata_of(issuer: &str) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
     let of_tokens = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
+    let confidential: Vec<&str> = ClientAuthentication::ALL
+        .into_iter()
+        .filter(|method| *method != ClientAuthentication::None)
+        .map(ClientAuthentication::as_str)
+        .collect();
     let claims: Vec<&str> = of_tokens.into_iter().chain(scopes::CLAIMS).collect();
     json!({
         "issuer": issuer,
         "authorization_endpoint": at(path::AUTHORIZE),
         "token_endpoint": at(path::TOKEN),
         "userinfo_endpoint": at(path::USERINFO),
+        "introspection_endpoint": at(path::INTROSPECT),
+        "revocation_endpoint": at(path::REVOKE),
         "jwks_uri": at(path::JWKS),
         "end_session_endpoint": at(path::END_SESSION),
         "scopes_supported": scopes::ALL,
@@ -55,6 +66,10 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "userinfo_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "introspection_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "revocation_endpoint_auth_methods_supported": ClientAuthentication::ALL.map(ClientAuthentication::as_str),
         "token_endpoint_auth_methods_supported": ClientAuthentication::ALL.map(ClientAuthentication::as_str),
         "token_endpoint_auth_signing_alg_values_supported": client::assertion::ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],

@@ -36,6 +36,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// The access token is no good.
     InvalidToken,
+    /// The access token is good, and not for this (RFC 6750 §3.1).
+    InsufficientScope,
     /// Something broke here.
     ServerError,
 }
@@ -59,6 +61,7 @@ impl ErrorCode {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
             Self::ServerError => "server_error",
         }
     }

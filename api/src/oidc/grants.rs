@@ -214,6 +214,29 @@ async fn again(
     }
 }
 
+/// What the family of a refresh token was granted, and its absolute end, if the token could be used now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn current(
+    db: &PgPool,
+    id: Uuid,
+    generation: u32,
+    now: DateTime<Utc>,
+    limits: Limits,
+) -> Result<Option<(String, DateTime<Utc>)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT scope, expires_at FROM service.refresh_family
+         WHERE id = $1 AND generation = $2 AND revoked_at IS NULL AND expires_at > $3 AND rotated_at > $4",
+    )
+    .bind(id)
+    .bind(i64::from(generation))
+    .bind(now)
+    .bind(now - limits.idle)
+    .fetch_optional(db)
+    .await
+}
+
 /// Ends a family: its refresh tokens and all access tokens that belong to it.
 ///
 /// # Errors

@@ -187,7 +187,8 @@ fn terms_that_contradict_themselves_are_refused() {
         let registration = Registration { authentication, ..with_terms(|terms| change(terms)) };
         registration.validate()
     };
-    let cases: Vec<(A, Box<dyn Fn(&mut Terms)>, I)> = vec![
+    type Case = (A, Box<dyn Fn(&mut Terms)>, I);
+    let cases: Vec<Case> = vec![
         (A::ClientSecretBasic, Box::new(|t| t.grant_types.clear()), I::NoGrant),
         (A::ClientSecretBasic, Box::new(|t| t.grant_types = [GrantType::RefreshToken].into()), I::RefreshAlone),
         (A::None, Box::new(|t| t.grant_types = [GrantType::ClientCredentials].into()), I::PublicActsAlone),

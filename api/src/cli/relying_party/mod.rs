@@ -21,7 +21,7 @@ use url::Url;
 #[derive(Debug, Subcommand)]
 pub enum RelyingPartyCommand {
     /// Register a service; prints its client_id and, once, its client secret
-    Register(Register),
+    Register(Box<Register>),
     /// List all
     List,
     /// Show one
@@ -30,7 +30,7 @@ pub enum RelyingPartyCommand {
         client_id: RelyingPartyId,
     },
     /// Change what one is registered with; what is not given stays
-    Change(Change),
+    Change(Box<Change>),
     /// Give one another client secret, printed once; the former stops working at once
     Secret {
         /// Its client_id

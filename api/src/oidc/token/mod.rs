@@ -15,6 +15,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::relying_party::GrantType;
 use mint::Tokens;
+pub use mint::limits;
 
 /// `POST /token`
 ///
