@@ -9,7 +9,7 @@ use super::response::{Answer, redirect, refusal_link, send};
 use super::subject::Pairwise;
 use super::tokens::IdToken;
 use super::who::{self, Who};
-use super::{codes, consent, grants, random, scopes};
+use super::{codes, consent, grants, par, random, scopes};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{Page, Sample, View};
@@ -61,9 +61,14 @@ pub async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, AppError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
+    let who = who::in_browser(&app, &incident, &cookies).await?;
+    let asking = Asking::new(&app, &view, &cookies, who);
+    if let Some(id) = par::named(&parameters) {
+        let (request, asked_at, party) = pushed(&app, id, &parameters).await?;
+        return asking.answer(request, Some((id, asked_at)), &party).await;
+    }
     let (party, target) = prove(&app, &parameters).await?;
-    let asking = Asking::new(&app, &view, &cookies, who::in_browser(&app, &incident, &cookies).await?);
-    match asking.read(&parameters, target.clone(), &party).await? {
+    match unpushed(&app, &parameters, target.clone(), &party).await? {
         Ok(request) => asking.answer(request, None, &party).await,
         Err(error) => Ok(send(&view, &asking.issuer, &target, Answer::Refusal(error))),
     }
@@ -84,9 +89,13 @@ pub async fn post(
     // Read as one: what stands in both is given twice.
     let all = [query.unwrap_or_default().as_bytes(), b"&", &body].concat();
     let parameters = Parameters::parse(&all);
+    if let Some(id) = par::named(&parameters) {
+        pushed(&app, id, &parameters).await?;
+        return Ok(redirect(&continue_at(id)));
+    }
     let (party, target) = prove(&app, &parameters).await?;
     let asking = Asking::new(&app, &view, &cookies, None);
-    match asking.read(&parameters, target.clone(), &party).await? {
+    match unpushed(&app, &parameters, target.clone(), &party).await? {
         Ok(request) => Ok(redirect(&continue_at(asking.keep(&request).await?))),
         Err(error) => Ok(send(&view, &asking.issuer, &target, Answer::Refusal(error))),
     }
@@ -137,6 +146,28 @@ pub(super) async fn kept_request(
     Ok((request, asked_at, party))
 }
 
+/// A pushed request, named by its own client. What else stands beside it counts for nothing (RFC 9126 §4).
+async fn pushed(
+    app: &App,
+    id: Uuid,
+    parameters: &Parameters,
+) -> Result<(AuthorizationRequest, DateTime<Utc>, Registration), AppError> {
+    par::take_up(app, id, client_id(parameters)?, PATIENCE).await
+}
+
+/// A request that the browser brings itself, where the client is not registered to push it.
+async fn unpushed(
+    app: &App,
+    parameters: &Parameters,
+    target: Target,
+    party: &Registration,
+) -> Result<Result<AuthorizationRequest, ProtocolError>, AppError> {
+    if party.terms.require_pushed_authorization_requests {
+        return Ok(Err(refuse(ErrorCode::InvalidRequest, "the client is registered to push its requests first")));
+    }
+    Asking::read(app, parameters, target, party).await
+}
+
 /// The client as registered, and where the answer may go.
 async fn prove(app: &App, parameters: &Parameters) -> Result<(Registration, Target), AppError> {
     let id = client_id(parameters)?;
@@ -160,8 +191,9 @@ impl<'a> Asking<'a> {
         self.who.as_ref()
     }
 
-    async fn read(
-        &self,
+    /// Reads what is asked, once the target is proven.
+    pub(super) async fn read(
+        app: &App,
         parameters: &Parameters,
         target: Target,
         party: &Registration,
@@ -172,8 +204,8 @@ impl<'a> Asking<'a> {
             Err(error) => return Ok(Err(error)),
         };
         if let Some(hint) = parameters.get("id_token_hint") {
-            let keys = self.app.keys.get(self.now).await?;
-            match IdToken::from_hint(hint, &keys, &self.issuer) {
+            let keys = app.keys.get(app.clock.now()).await?;
+            match IdToken::from_hint(hint, &keys, &app.config.origin()) {
                 Ok(hint) if hint.aud == client.to_string() => request.subject = Some(hint.sub),
                 _ => {
                     return Ok(Err(refuse(
@@ -280,15 +312,24 @@ impl<'a> Asking<'a> {
 
     /// Keeps the request for the browser to come back to.
     async fn keep(&self, request: &AuthorizationRequest) -> Result<Uuid, AppError> {
+        Self::keep_for(self.app, request, PATIENCE).await
+    }
+
+    /// Keeps a request so long.
+    pub(super) async fn keep_for(
+        app: &App,
+        request: &AuthorizationRequest,
+        patience: TimeDelta,
+    ) -> Result<Uuid, AppError> {
         let id = Uuid::from_slice(&random::<16>()?)?;
         sqlx::query(
             "INSERT INTO service.authorization_request (id, request, created_at, expires_at) VALUES ($1, $2, $3, $4)",
         )
         .bind(id)
         .bind(Json(request))
-        .bind(self.now)
-        .bind(self.now + PATIENCE)
-        .execute(&self.app.db)
+        .bind(app.clock.now())
+        .bind(app.clock.now() + patience)
+        .execute(&app.db)
         .await?;
         Ok(id)
     }

@@ -53,6 +53,8 @@ pub struct Grant {
     pub nonce: Option<String>,
     /// Name of the access token to issue.
     pub jti: Uuid,
+    /// The key that the tokens must be bound to (RFC 9449 §10).
+    pub jkt: Option<String>,
 }
 
 /// Why a code is not redeemed. The client learns only `invalid_grant`.
@@ -106,8 +108,9 @@ pub async fn issue(
     let code = URL_SAFE_NO_PAD.encode(random);
     sqlx::query(
         "INSERT INTO service.authorization_code
-             (hash, client, account, session, redirect_uri, challenge, scope, nonce, issued_at, expires_at, delete_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             (hash, client, account, session, redirect_uri, challenge, scope, nonce, issued_at, expires_at, delete_after,
+              jkt)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(hash(&code))
     .bind(request.target.client.0)
@@ -120,12 +123,13 @@ pub async fn issue(
     .bind(now)
     .bind(now + lifetimes.code)
     .bind(now + lifetimes.code + lifetimes.access_token)
+    .bind(&request.dpop_jkt)
     .execute(db)
     .await?;
     Ok(code)
 }
 
-type Row = (Uuid, Uuid, String, String, String, Option<String>);
+type Row = (Uuid, Uuid, String, String, String, Option<String>, Option<String>);
 
 /// Uses a code up and says what it stood for. One statement checks and sets: of any number of simultaneous
 /// attempts one gets the grant, and the others revoke what it leads to. An attempt with a wrong redirect URI or
@@ -144,7 +148,7 @@ pub async fn redeem(
     let row: Option<Row> = sqlx::query_as(
         "UPDATE service.authorization_code SET consumed_at = $3, access_token = $4
          WHERE hash = $1 AND client = $2 AND consumed_at IS NULL AND expires_at > $3
-         RETURNING account, session, redirect_uri, challenge, scope, nonce",
+         RETURNING account, session, redirect_uri, challenge, scope, nonce, jkt",
     )
     .bind(&hash)
     .bind(presented.client.0)
@@ -152,7 +156,7 @@ pub async fn redeem(
     .bind(jti)
     .fetch_optional(db)
     .await?;
-    let Some((account, session, redirect_uri, challenge, scope, nonce)) = row else {
+    let Some((account, session, redirect_uri, challenge, scope, nonce, jkt)) = row else {
         return Err(why_not(db, &hash, presented.client, now, lifetimes).await?);
     };
     if redirect_uri != presented.redirect_uri {
@@ -162,7 +166,7 @@ pub async fn redeem(
         return Err(NotRedeemed::Verifier);
     }
     let scopes = scope.split(' ').map(str::to_owned).collect();
-    Ok(Grant { account: AccountId(account), session, scopes, nonce, jti })
+    Ok(Grant { account: AccountId(account), session, scopes, nonce, jti, jkt })
 }
 
 async fn why_not(

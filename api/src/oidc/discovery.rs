@@ -22,6 +22,8 @@ pub mod path {
     pub const CONTINUE: &str = "/authorize/continue";
     /// Where the person's agreement is sent.
     pub const CONSENT: &str = "/authorize/consent";
+    /// Pushed authorization requests.
+    pub const PAR: &str = "/par";
     /// Token endpoint.
     pub const TOKEN: &str = "/token";
     /// Introspection endpoint.
@@ -54,7 +56,10 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
     json!({
         "issuer": issuer,
         "authorization_endpoint": at(path::AUTHORIZE),
+        "pushed_authorization_request_endpoint": at(path::PAR),
+        "require_pushed_authorization_requests": false,
         "token_endpoint": at(path::TOKEN),
+        "dpop_signing_alg_values_supported": client::assertion::ALGORITHMS,
         "userinfo_endpoint": at(path::USERINFO),
         "introspection_endpoint": at(path::INTROSPECT),
         "revocation_endpoint": at(path::REVOKE),

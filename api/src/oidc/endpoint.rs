@@ -2,6 +2,7 @@
 //! protocol's form (RFC 6749 §3.2, §5.2).
 
 use super::client::{self, Client, Unauthenticated};
+use super::dpop::NoProof;
 use super::error::{ErrorCode, ProtocolError, refuse};
 use super::parameters::Parameters;
 use crate::app::App;
@@ -34,6 +35,15 @@ impl From<Unauthenticated> for Refused {
             Unauthenticated::Refused { error, by_header } => Self::Unauthenticated(error, by_header),
             Unauthenticated::Read(error) => Self::Fault(error.into()),
             Unauthenticated::Database(error) => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<NoProof> for Refused {
+    fn from(error: NoProof) -> Self {
+        match error {
+            NoProof::Told(error) => Self::Told(error),
+            NoProof::Fault(error) => Self::Fault(error),
         }
     }
 }

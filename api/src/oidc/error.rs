@@ -34,6 +34,8 @@ pub enum ErrorCode {
     RegistrationNotSupported,
     /// Nobody that the client may ask a token for (RFC 8693 §2.2.2).
     InvalidTarget,
+    /// The proof of possession is not good (RFC 9449 §5).
+    InvalidDpopProof,
     /// The access token is no good.
     InvalidToken,
     /// The access token is good, and not for this (RFC 6750 §3.1).
@@ -60,6 +62,7 @@ impl ErrorCode {
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::ServerError => "server_error",

@@ -68,8 +68,6 @@ pub struct Refreshed {
     pub next: String,
     /// What was granted at the beginning.
     pub scopes: BTreeSet<String>,
-    /// The key it is bound to.
-    pub jkt: Option<String>,
 }
 
 /// Why a refresh token is refused. The client learns only `invalid_grant`.
@@ -156,55 +154,60 @@ pub async fn rotate(
     db: &PgPool,
     ledger: &Ledger,
     client: RelyingPartyId,
-    presented: &str,
+    (presented, jkt): (&str, Option<&str>),
     now: DateTime<Utc>,
     limits: Limits,
 ) -> Result<Refreshed, NotRefreshed> {
     let (id, generation) = read(ledger, client, presented).ok_or(NotRefreshed::Unknown)?;
     let current = i32::try_from(generation).map_err(|_| NotRefreshed::Unknown)?;
-    let rotated: Option<(String, Option<String>)> = sqlx::query_as(
+    let rotated: Option<String> = sqlx::query_scalar(
         "UPDATE service.refresh_family SET generation = generation + 1, rotated_at = $4
          WHERE id = $1 AND client = $2 AND generation = $3
            AND revoked_at IS NULL AND expires_at > $4 AND rotated_at > $5
-         RETURNING scope, jkt",
+           AND (jkt IS NULL OR jkt = $6)
+         RETURNING scope",
     )
     .bind(id)
     .bind(client.0)
     .bind(current)
     .bind(now)
     .bind(now - limits.idle)
+    .bind(jkt)
     .fetch_optional(db)
     .await?;
-    let (scope, jkt) = match rotated {
-        Some(rotated) => rotated,
-        None => again(db, id, current, now, limits).await?,
+    let scope = match rotated {
+        Some(scope) => scope,
+        None => again(db, id, (current, jkt), now, limits).await?,
     };
     let scopes = scope.split(' ').map(str::to_owned).collect();
-    Ok(Refreshed { id, next: token(ledger, client, id, generation + 1), scopes, jkt })
+    Ok(Refreshed { id, next: token(ledger, client, id, generation + 1), scopes })
 }
 
 /// A token that does not rotate: repeated within the grace, repeated later, or of a family that has ended.
 async fn again(
     db: &PgPool,
     id: Uuid,
-    presented: i32,
+    (presented, jkt): (i32, Option<&str>),
     now: DateTime<Utc>,
     limits: Limits,
-) -> Result<(String, Option<String>), NotRefreshed> {
-    type Row = (i32, DateTime<Utc>, bool, String, Option<String>);
+) -> Result<String, NotRefreshed> {
+    type Row = (i32, DateTime<Utc>, bool, String, bool);
     let row: Option<Row> = sqlx::query_as(
-        "SELECT generation, rotated_at, revoked_at IS NULL AND expires_at > $2, scope, jkt
+        "SELECT generation, rotated_at, revoked_at IS NULL AND expires_at > $2, scope, jkt IS NULL OR coalesce(jkt = $3, false)
          FROM service.refresh_family WHERE id = $1",
     )
     .bind(id)
     .bind(now)
+    .bind(jkt)
     .fetch_optional(db)
     .await?;
     match row {
-        Some((current, rotated_at, true, scope, jkt))
+        // Who can't prove to hold the key can't end the family either.
+        Some((_, _, _, _, false)) => Err(NotRefreshed::Unknown),
+        Some((current, rotated_at, true, scope, true))
             if current == presented + 1 && now - rotated_at <= limits.grace =>
         {
-            Ok((scope, jkt))
+            Ok(scope)
         }
         Some((current, _, true, _, _)) if current > presented => {
             revoke(db, id, now).await?;

@@ -72,7 +72,11 @@ impl Live {
     }
 }
 
-async fn registered(app: &App, id: RelyingPartyId) -> Result<Option<Registration>, AppError> {
+/// What a relying party is registered with, while it is served.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn registered(app: &App, id: RelyingPartyId) -> Result<Option<Registration>, AppError> {
     let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
     Ok(party.registration.filter(|_| party.enabled))
 }

@@ -20,6 +20,7 @@ pub mod client;
 mod codes;
 mod consent;
 mod discovery;
+mod dpop;
 mod end_session;
 mod endpoint;
 mod entitlement;
@@ -28,6 +29,7 @@ mod grants;
 mod introspection;
 pub mod keys;
 mod live;
+mod par;
 mod parameters;
 mod pkce;
 mod redirect_uri;
@@ -71,6 +73,7 @@ pub fn routes() -> Router<App> {
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::CONTINUE, get(authorize::resume))
         .route(path::CONSENT, post(consent::answer))
+        .route(path::PAR, post(par::post))
         .route(path::TOKEN, post(token::post))
         .route(path::INTROSPECT, post(introspection::post))
         .route(path::REVOKE, post(revocation::post))
@@ -85,7 +88,8 @@ pub fn routes() -> Router<App> {
 /// anything for who is signed in: `authorize` and `end_session` read no cookie on POST, and the others want a
 /// secret of their own.
 pub fn takes_foreign_forms(path: &str) -> bool {
-    [path::AUTHORIZE, path::TOKEN, path::INTROSPECT, path::REVOKE, path::USERINFO, path::END_SESSION].contains(&path)
+    [path::AUTHORIZE, path::PAR, path::TOKEN, path::INTROSPECT, path::REVOKE, path::USERINFO, path::END_SESSION]
+        .contains(&path)
 }
 
 /// Fresh random bytes.

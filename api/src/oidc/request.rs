@@ -115,6 +115,9 @@ pub struct AuthorizationRequest {
     pub max_age: Option<i64>,
     /// Whom the client expects, by pairwise subject; set from a verified `id_token_hint`.
     pub subject: Option<String>,
+    /// The key that tokens must be bound to (RFC 9449 §10).
+    #[serde(default)]
+    pub dpop_jkt: Option<String>,
 }
 
 impl AuthorizationRequest {
@@ -170,6 +173,7 @@ impl AuthorizationRequest {
             consent: parameters.get("prompt").is_some_and(|all| all.split_whitespace().any(|one| one == "consent")),
             max_age: max_age(parameters)?,
             subject: None,
+            dpop_jkt: dpop_jkt(parameters)?,
             target,
         })
     }
@@ -204,6 +208,13 @@ fn prompt(parameters: &Parameters) -> Result<Prompt, ProtocolError> {
     // One browser, one account: choosing another account is signing in anew.
     let anew = values.contains("login") || values.contains("select_account");
     Ok(if anew { Prompt::Login } else { Prompt::AsNeeded })
+}
+
+fn dpop_jkt(parameters: &Parameters) -> Result<Option<String>, ProtocolError> {
+    let Some(text) = parameters.get("dpop_jkt") else { return Ok(None) };
+    let thumbprint = text.len() == 43 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c));
+    let refused = refuse(ErrorCode::InvalidRequest, "dpop_jkt must be 43 characters of base64url");
+    if thumbprint { Ok(Some(text.to_owned())) } else { Err(refused) }
 }
 
 fn max_age(parameters: &Parameters) -> Result<Option<i64>, ProtocolError> {

@@ -18,11 +18,13 @@
 //! | 14, 20 introspection, revocation | `introspection::…` |
 //! | 15–19 refresh tokens, consent | `refresh::…` |
 //! | 20 types and audience | `bearer::point_20_…` |
+//! | 21 PAR, DPoP | `possession::point_21_…` (six) |
 //! | 22 no token in a URL | `bearer::point_22_…` |
 //! | 23 algorithms | `bearer::point_23_…` |
 //! | 24 keys in the header | `bearer::point_24_…` |
 //! | 25 rotation | `bearer::point_25_…` (two) |
 //! | 28, 29 sessions end | `authorization::point_28_…`, `bearer::point_28_…`, `bearer::point_29_…` |
+//! | 46 acting for someone | `exchange::…` |
 //! | 30 logout | `logout::point_30_…` (two) |
 //!
 //! [`sight`] shows who sees whom; [`client_library`] that a certified library is content.
@@ -32,8 +34,11 @@ mod bearer;
 mod client_library;
 mod clients;
 mod codes;
+mod conformance;
+mod exchange;
 mod introspection;
 mod logout;
+mod possession;
 mod refresh;
 mod sight;
 mod world;

@@ -112,7 +112,7 @@ async fn first_time(
     now: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
     let expires_at = DateTime::from_timestamp(claims.exp + LEEWAY + 1, 0).unwrap_or(now + MAX_LIFETIME);
-    super::remember(app, client, "client-assertion", &claims.jti, expires_at).await
+    super::remember(&app.db, &format!("client-assertion|{client}"), &claims.jti, expires_at).await
 }
 
 impl Client {

@@ -22,6 +22,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::RelyingPartyId;
 use domain::relying_party::{ClientAuthentication, Registration, RelyingParty};
 use ledger::ReadError;
+use sqlx::PgPool;
 use zeroize::Zeroizing;
 
 /// What vault rows of client secrets are called.
@@ -111,23 +112,17 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, parameters: &Parameter
     }
 }
 
-/// Remembers that something was used by a client, until it has expired; false if it was used before. One statement
+/// Remembers that something was used in a scope, until it has expired; false if it was used before. One statement
 /// decides, whatever number of requests bring the same thing at once.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn remember(
-    app: &App,
-    client: RelyingPartyId,
-    kind: &str,
-    name: &str,
-    expires_at: DateTime<Utc>,
-) -> Result<bool, sqlx::Error> {
-    let hash = digest::digest(&digest::SHA256, format!("{kind}|{client}|{name}").as_bytes());
+pub async fn remember(db: &PgPool, scope: &str, name: &str, expires_at: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    let hash = digest::digest(&digest::SHA256, format!("{scope}|{name}").as_bytes());
     let kept = sqlx::query("INSERT INTO service.once (hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(hash.as_ref())
         .bind(expires_at)
-        .execute(&app.db)
+        .execute(db)
         .await?;
     Ok(kept.rows_affected() == 1)
 }

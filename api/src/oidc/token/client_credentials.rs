@@ -13,13 +13,18 @@ use domain::ids::RelyingPartyId;
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn issue(app: &App, client: &Client, parameters: &Parameters) -> Result<Tokens, Refused> {
+pub async fn issue(
+    app: &App,
+    client: &Client,
+    parameters: &Parameters,
+    jkt: Option<String>,
+) -> Result<Tokens, Refused> {
     if parameters.get("scope").is_some_and(|scope| !scope.trim().is_empty()) {
         // Every scope here releases something of a person, and there is none.
         return Err(refuse(ErrorCode::InvalidScope, "client_credentials releases no scope: leave it out").into());
     }
     let audience = audience(client, parameters)?;
-    signed_for_itself(app, client, audience).await
+    signed_for_itself(app, client, audience, jkt).await
 }
 
 /// The relying party that a token is asked for, if one is named and the client may ask.

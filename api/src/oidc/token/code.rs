@@ -15,7 +15,12 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn issue(app: &App, client: &Client, parameters: &Parameters) -> Result<Tokens, Refused> {
+pub async fn issue(
+    app: &App,
+    client: &Client,
+    parameters: &Parameters,
+    jkt: Option<String>,
+) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let presented = Presented {
         code: required(parameters, "code", "code is missing")?,
@@ -33,6 +38,10 @@ pub async fn issue(app: &App, client: &Client, parameters: &Parameters) -> Resul
             return Err(invalid_grant());
         }
     };
+    if grant.jkt.is_some() && grant.jkt != jkt {
+        tracing::warn!(client = %client.id, "code of another key");
+        return Err(invalid_grant());
+    }
     let who = who::by_sid(app, grant.session, Some(grant.account)).await.map_err(Refused::Fault)?;
     let who = who.ok_or_else(invalid_grant)?;
     let mut minting = Minting::new(app, client, &who, &grant.scopes, grant.jti);
@@ -51,12 +60,14 @@ pub async fn issue(app: &App, client: &Client, parameters: &Parameters) -> Resul
             scope: &scope,
             authenticated_at: who.authenticated_at,
             method: who.method.as_str(),
-            jkt: None,
+            // RFC 9449 §5: whoever authenticates needs no key to hold a refresh token.
+            jkt: jkt.as_deref().filter(|_| !client.is_confidential()),
         };
         let limits = limits(app, client);
         let first = grants::begin(&app.db, &app.ledger, &opening, now, limits).await.map_err(Fault)?;
         (minting.grant, minting.refresh_token) = (Some(grant.jti), Some(first));
     }
+    minting.jkt = jkt;
     minting.tokens(&entitlement).await
 }
 

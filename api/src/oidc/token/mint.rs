@@ -23,6 +23,9 @@ use uuid::Uuid;
 pub struct Tokens {
     /// The access token.
     pub access_token: String,
+    /// What was made by an exchange (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     /// `Bearer` or `DPoP`.
     pub token_type: &'static str,
     /// Seconds.
@@ -97,7 +100,6 @@ impl<'a> Minting<'a> {
         let issuer = app.config.origin();
         let sub = Pairwise::new(&app.ledger, &client.registration.sector_identifier).holder(who.id, entitlement.holder);
         let sign_in = who.sign_in(entitlement.holder);
-        let token_type = if self.jkt.is_some() { "DPoP" } else { "Bearer" };
         let access_token = AccessToken {
             iss: issuer.clone(),
             sub: sub.clone(),
@@ -127,13 +129,19 @@ impl<'a> Minting<'a> {
         let key = keys.signing(terms.id_token_signed_response_alg).map_err(Fault)?;
         Ok(Tokens {
             access_token: signed,
-            token_type,
+            issued_token_type: None,
+            token_type: token_type(&access_token),
             expires_in: lifetimes.access_token.num_seconds(),
             id_token: Some(id_token.sign(key).map_err(Fault)?),
             refresh_token: self.refresh_token,
             scope: access_token.scope,
         })
     }
+}
+
+/// How a token is presented.
+pub fn token_type(token: &AccessToken) -> &'static str {
+    if token.cnf.is_some() { "DPoP" } else { "Bearer" }
 }
 
 /// An access token for a client that acts for itself.
@@ -144,6 +152,7 @@ pub async fn signed_for_itself(
     app: &App,
     client: &Client,
     audience: Option<RelyingPartyId>,
+    jkt: Option<String>,
 ) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let lifetimes = Lifetimes::of(&app.config.oidc, &client.registration.terms);
@@ -160,14 +169,15 @@ pub async fn signed_for_itself(
         client_id: client.id,
         scope: String::new(),
         grant: None,
-        cnf: None,
+        cnf: jkt.map(|jkt| Confirmation { jkt }),
         act: None,
         sign_in: None,
     };
     let key = keys.signing(SigningAlgorithm::ES256).map_err(Fault)?;
     Ok(Tokens {
         access_token: access_token.sign(key).map_err(Fault)?,
-        token_type: "Bearer",
+        issued_token_type: None,
+        token_type: token_type(&access_token),
         expires_in: lifetimes.access_token.num_seconds(),
         id_token: None,
         refresh_token: None,

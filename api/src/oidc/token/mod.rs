@@ -3,9 +3,12 @@
 
 mod client_credentials;
 mod code;
+mod exchange;
 mod mint;
 mod refresh;
 
+use super::discovery::path;
+use super::dpop;
 use super::endpoint::{FormRequest, Refused, no_store};
 use super::error::{ErrorCode, refuse};
 use crate::app::App;
@@ -40,12 +43,14 @@ async fn issue(app: &App, request: &FormRequest) -> Result<Tokens, Refused> {
     if !client.registration.terms.allow(grant) {
         return Err(refuse(ErrorCode::UnauthorizedClient, "the client is not registered for this grant_type").into());
     }
+    let jkt = dpop::proved(app, &request.headers, "POST", path::TOKEN, None).await?;
+    if jkt.is_none() && client.registration.terms.dpop_bound_access_tokens {
+        return Err(refuse(ErrorCode::InvalidDpopProof, "the client is registered to bind its tokens by DPoP").into());
+    }
     match grant {
-        GrantType::AuthorizationCode => code::issue(app, &client, &parameters).await,
-        GrantType::RefreshToken => refresh::issue(app, &client, &parameters).await,
-        GrantType::ClientCredentials => client_credentials::issue(app, &client, &parameters).await,
-        GrantType::TokenExchange => {
-            Err(refuse(ErrorCode::UnsupportedGrantType, "this grant_type is not supported").into())
-        }
+        GrantType::AuthorizationCode => code::issue(app, &client, &parameters, jkt).await,
+        GrantType::RefreshToken => refresh::issue(app, &client, &parameters, jkt).await,
+        GrantType::ClientCredentials => client_credentials::issue(app, &client, &parameters, jkt).await,
+        GrantType::TokenExchange => exchange::issue(app, &client, &parameters, jkt).await,
     }
 }

@@ -15,9 +15,15 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn issue(app: &App, client: &Client, parameters: &Parameters) -> Result<Tokens, Refused> {
+pub async fn issue(
+    app: &App,
+    client: &Client,
+    parameters: &Parameters,
+    jkt: Option<String>,
+) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let presented = required(parameters, "refresh_token", "refresh_token is missing")?;
+    let presented = (presented, jkt.as_deref());
     let rotated = grants::rotate(&app.db, &app.ledger, client.id, presented, now, limits(app, client)).await;
     let refreshed = match rotated {
         Ok(refreshed) => refreshed,
@@ -46,7 +52,7 @@ pub async fn issue(app: &App, client: &Client, parameters: &Parameters) -> Resul
         Some(who) => {
             let mut minting = Minting::new(app, client, &who, &scopes, Uuid::new_v4());
             (minting.grant, minting.refresh_token) = (Some(refreshed.id), Some(refreshed.next));
-            minting.jkt = refreshed.jkt;
+            minting.jkt = jkt;
             match minting.entitlement().await? {
                 Some(entitlement) => return minting.tokens(&entitlement).await,
                 None => "nobody of the account is where the client serves any more",

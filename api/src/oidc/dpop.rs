@@ -1,0 +1,101 @@
+//! Proof of possession (RFC 9449): a token that only the holder of a key can use.
+
+use super::client::{assertion::verify, remember};
+use super::error::{ErrorCode, ProtocolError, refuse};
+use crate::app::App;
+use crate::incident::AppError;
+use aws_lc_rs::digest;
+use axum::http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::relying_party::ClientKey;
+use jsonwebtoken::jwk::ThumbprintHash;
+use serde::Deserialize;
+
+/// How old a proof may be, and how far ahead of our clock.
+const WINDOW: TimeDelta = TimeDelta::seconds(60);
+/// The longest `jti` taken, in bytes.
+const MAX_JTI: usize = 256;
+
+/// What a proof says (§4.2).
+#[derive(Deserialize)]
+struct Proof {
+    jti: String,
+    htm: String,
+    htu: String,
+    iat: i64,
+    #[serde(default)]
+    ath: Option<String>,
+}
+
+/// Why a proof is none.
+pub enum NoProof {
+    /// To tell the client.
+    Told(ProtocolError),
+    /// A fault of ours.
+    Fault(AppError),
+}
+
+const BAD: ProtocolError = refuse(ErrorCode::InvalidDpopProof, "the DPoP proof is not good for this request");
+
+/// The thumbprint of the key that the request proves to hold; `None` where it brings no proof. `token` is the access
+/// token that comes along, at a protected resource.
+///
+/// # Errors
+/// [`NoProof`].
+pub async fn proved(
+    app: &App,
+    headers: &HeaderMap,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+) -> Result<Option<String>, NoProof> {
+    let mut proofs = headers.get_all("dpop").iter();
+    let Some(text) = proofs.next() else { return Ok(None) };
+    let text = text.to_str().ok().filter(|_| proofs.next().is_none()).ok_or(NoProof::Told(BAD))?;
+    let now = app.clock.now();
+    let (jkt, proof) = read(text).ok_or(NoProof::Told(BAD))?;
+    let here = format!("{}{path}", app.config.origin());
+    if !is_good(&proof, method, &here, token, now) {
+        return Err(NoProof::Told(BAD));
+    }
+    let until = now + WINDOW + WINDOW;
+    match remember(&app.db, &format!("dpop|{jkt}"), &proof.jti, until).await {
+        Ok(true) => Ok(Some(jkt)),
+        Ok(false) => Err(NoProof::Told(BAD)),
+        Err(error) => Err(NoProof::Fault(error.into())),
+    }
+}
+
+/// The key's thumbprint and what it has signed. Here alone a key of the header counts: to have it is what is proved.
+fn read(text: &str) -> Option<(String, Proof)> {
+    let header = jsonwebtoken::decode_header(text).ok()?;
+    if header.typ.as_deref() != Some("dpop+jwt") || header.crit.is_some() {
+        return None;
+    }
+    // Read as a client's public key, which has no private member: a proof that brings one is refused.
+    let raw: serde_json::Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text.split('.').next()?).ok()?).ok()?;
+    let raw = raw.get("jwk")?;
+    if ["d", "k", "p", "q"].iter().any(|private| raw.get(private).is_some()) {
+        return None;
+    }
+    let key: ClientKey = serde_json::from_value(raw.clone()).ok()?;
+    let proof = verify::<Proof>(text, header.alg, &key)?;
+    let jkt = header.jwk?.thumbprint(ThumbprintHash::SHA256).ok()?;
+    Some((jkt, proof))
+}
+
+fn is_good(proof: &Proof, method: &str, here: &str, token: Option<&str>, now: DateTime<Utc>) -> bool {
+    // §4.3: without query and fragment.
+    let address = proof.htu.split(['?', '#']).next().unwrap_or_default();
+    let recent = (now.timestamp() - proof.iat).abs() <= WINDOW.num_seconds();
+    let bound = match token {
+        None => true,
+        Some(token) => {
+            let hash = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()));
+            proof.ath.as_deref() == Some(hash.as_str())
+        }
+    };
+    proof.htm == method && address == here && recent && bound && !proof.jti.is_empty() && proof.jti.len() <= MAX_JTI
+}
