@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::delivery::Sending;
 use crate::incident::RequestLog;
 use crate::oidc::{ClientKeyCache, Keys};
+use crate::outbound::Outbound;
 use crate::session::Guard;
 use ledger::Ledger;
 use projections::Views;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub views: Views,
     /// The keys that sign tokens.
     pub keys: Keys,
+    /// Calls relying parties.
+    pub outbound: Outbound,
     /// The keys of relying parties.
     pub client_keys: ClientKeyCache,
     /// What became of messages.

@@ -34,6 +34,7 @@ pub struct Running {
     delivery: Delivery,
     record: JoinHandle<()>,
     tidying: JoinHandle<()>,
+    logouts: JoinHandle<()>,
 }
 
 impl Running {
@@ -69,19 +70,23 @@ impl Running {
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
         let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
-        let client_keys = ClientKeyCache::new(outbound);
-        let app = App::new(Parts { config, clock, db, ledger, views, keys, client_keys, guard, sending, requests });
+        let client_keys = ClientKeyCache::new(outbound.clone());
+        let app =
+            App::new(Parts { config, clock, db, ledger, views, keys, outbound, client_keys, guard, sending, requests });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
-        Ok(Self { app, database, runner, delivery, record, tidying })
+        let logouts = crate::oidc::tell_of_logouts(app.clone());
+        Ok(Self { app, database, runner, delivery, record, tidying, logouts })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, record, tidying } = self;
+        let Self { app, database, runner, delivery, record, tidying, logouts } = self;
         // Whatever it leaves half-done is done by the next round.
-        tidying.abort();
-        let _ = tidying.await;
+        for task in [tidying, logouts] {
+            task.abort();
+            let _ = task.await;
+        }
         delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         runner.stop().await;

@@ -31,6 +31,7 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     for kid in app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
         tracing::info!(kid, "the next signing key signs from now on");
     }
+    oidc::end_sessions_of_the_gone(&app.clone()).await?;
     for _ in 0..BATCHES {
         let more = oidc::delete_expired(&app.db, now).await?;
         let swept = session::sweep(&app.db, now).await?;

@@ -27,6 +27,9 @@ oidc-services-since = Access since { $date }
 oidc-services-stays = Stays connected after you sign out
 oidc-services-receives = This service receives:
 oidc-services-revoke = End the access of “{ $service }”
+oidc-everywhere-title = Sign out everywhere
+oidc-everywhere-text = You will be signed out of your school account on all your devices, and no service keeps access to it.
+oidc-everywhere-yes = Sign me out everywhere
 oidc-services-back = Back to my account
 
 error-authorization-no-client-title = Incomplete sign-in request

@@ -27,6 +27,9 @@ oidc-services-since = Accès depuis le { $date }
 oidc-services-stays = Reste connecté après votre déconnexion
 oidc-services-receives = Ce service reçoit :
 oidc-services-revoke = Mettre fin à l’accès de « { $service } »
+oidc-everywhere-title = Se déconnecter partout
+oidc-everywhere-text = Vous serez déconnecté de votre compte scolaire sur tous vos appareils, et aucun service n’y gardera d’accès.
+oidc-everywhere-yes = Me déconnecter partout
 oidc-services-back = Revenir à mon compte
 
 error-authorization-no-client-title = Demande de connexion incomplète

@@ -65,6 +65,8 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
         "revocation_endpoint": at(path::REVOKE),
         "jwks_uri": at(path::JWKS),
         "end_session_endpoint": at(path::END_SESSION),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "scopes_supported": scopes::ALL,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],

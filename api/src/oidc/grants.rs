@@ -281,6 +281,21 @@ pub async fn revoke_client(
     tx.commit().await
 }
 
+/// Ends all that anybody holds of an account, and forgets what the person agreed to.
+///
+/// # Errors
+/// When the database fails.
+pub async fn revoke_all(db: &PgPool, account: AccountId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let mut tx = db.begin().await?;
+    sqlx::query("UPDATE service.refresh_family SET revoked_at = $2 WHERE account = $1 AND revoked_at IS NULL")
+        .bind(account.0)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("DELETE FROM service.consent WHERE account = $1").bind(account.0).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
 /// Whether the person has agreed that this client stays connected.
 ///
 /// # Errors

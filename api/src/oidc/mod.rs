@@ -29,6 +29,7 @@ mod grants;
 mod introspection;
 pub mod keys;
 mod live;
+mod logout;
 mod par;
 mod parameters;
 mod pkce;
@@ -57,6 +58,7 @@ pub use consent::ConsentPage;
 pub use discovery::path;
 pub use end_session::{ConfirmPage, SignedOutPage};
 pub use keys::Keys;
+pub use logout::{end_sessions_of_the_gone, start as tell_of_logouts};
 pub use response::FormPostPage;
 pub use services::ServicesPage;
 
@@ -82,6 +84,7 @@ pub fn routes() -> Router<App> {
         .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
         .route(services::PATH, get(services::show))
         .route(services::REVOKE, post(services::revoke))
+        .route(services::EVERYWHERE, post(services::sign_out_everywhere))
 }
 
 /// Whether forms of other sites may be posted here: the endpoints that the protocol opens to them. None does

@@ -5,12 +5,13 @@ use super::{grants, scopes};
 use crate::app::App;
 use crate::incident::AppError;
 use crate::pages::{Page, Sample, View};
-use crate::session::CurrentUser;
-use crate::session::cookies::Cookies;
+use crate::session::cookies::{Cookies, Kind, removal};
 use crate::session::form::{Binding, PageForm, Submitted};
+use crate::session::{CurrentUser, end_all};
 use askama::Template;
 use axum::extract::State;
-use axum::response::Redirect;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, Utc};
 use domain::ids::{AccountId, RelyingPartyId};
 use domain::relying_party::RelyingParty;
@@ -22,6 +23,8 @@ use uuid::Uuid;
 pub const PATH: &str = "/account/services";
 /// Where its form is sent.
 pub const REVOKE: &str = "/account/services/revoke";
+/// Where the form that ends everything is sent.
+pub const EVERYWHERE: &str = "/account/sign-out-everywhere";
 
 /// One service.
 #[derive(Clone, Debug)]
@@ -44,6 +47,8 @@ pub struct ServicesPage {
     action: &'static str,
     token: String,
     services: Vec<Service>,
+    everywhere: &'static str,
+    everywhere_token: String,
 }
 
 /// Which service to end.
@@ -54,6 +59,15 @@ pub struct RevokeForm {
 
 impl PageForm for RevokeForm {
     const NAME: &'static str = "revoke-service";
+    const BINDING: Binding = Binding::Session;
+}
+
+/// Sign me out on all devices and at all services.
+#[derive(Deserialize)]
+pub struct EverywhereForm {}
+
+impl PageForm for EverywhereForm {
+    const NAME: &'static str = "sign-out-everywhere";
     const BINDING: Binding = Binding::Session;
 }
 
@@ -94,7 +108,10 @@ pub async fn show(
         .collect();
     services.sort_by(|a, b| (&a.name, &a.client).cmp(&(&b.name, &b.client)));
     let token = cookies.session.as_ref().map(|session| RevokeForm::token(&app, session)).unwrap_or_default();
-    Ok(Page(ServicesPage { view, action: REVOKE, token, services }))
+    let everywhere = cookies.session.as_ref().map(|session| EverywhereForm::token(&app, session)).unwrap_or_default();
+    let page =
+        ServicesPage { view, action: REVOKE, token, services, everywhere: EVERYWHERE, everywhere_token: everywhere };
+    Ok(Page(page))
 }
 
 /// Families of refresh tokens that could still be used, and what was agreed to.
@@ -136,6 +153,23 @@ pub async fn revoke(
     Ok(Redirect::to(PATH))
 }
 
+/// `POST /account/sign-out-everywhere`: every session of the account and whatever services hold; those that want to
+/// know are told.
+///
+/// # Errors
+/// When the form is not ours, or the database fails.
+pub async fn sign_out_everywhere(
+    State(app): State<App>,
+    user: CurrentUser,
+    Submitted(EverywhereForm {}): Submitted<EverywhereForm>,
+) -> Result<Response, AppError> {
+    grants::revoke_all(&app.db, user.account, app.clock.now()).await?;
+    end_all(&app.db, user.account).await?;
+    tracing::info!(account = %user.account, "a person signed out everywhere");
+    let jar = CookieJar::new().add(removal(&app, Kind::Session)).add(removal(&app, Kind::Flow));
+    Ok((jar, Redirect::to("/")).into_response())
+}
+
 impl Sample for ServicesPage {
     fn samples(view: &View) -> Vec<Self> {
         let all = scopes::ALL.iter().map(|scope| (*scope).to_owned()).collect();
@@ -146,7 +180,14 @@ impl Sample for ServicesPage {
             released: labels(&all).into_iter().map(|label| view.t(label)).collect(),
             stays,
         };
-        let page = |services| Self { view: view.clone(), action: REVOKE, token: "…".to_owned(), services };
+        let page = |services| Self {
+            view: view.clone(),
+            action: REVOKE,
+            token: "…".to_owned(),
+            services,
+            everywhere: EVERYWHERE,
+            everywhere_token: "…".to_owned(),
+        };
         vec![page(vec![]), page(vec![service("Notes <Exemple>", false), service("Cantine", true)])]
     }
 }

@@ -70,7 +70,9 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
     }))
 }
 
-/// Opens a session, always under a new id, in place of whatever the browser held. Returns the cookies to set.
+/// Opens a session, always under a new id, in place of whatever the browser held. Where that was a session of the
+/// same person by the same password, it goes on under the new id: signing in again for one service ends nothing at
+/// the others. Returns the cookies to set.
 ///
 /// # Errors
 /// When the database fails or there is no randomness.
@@ -81,12 +83,23 @@ pub async fn open(
     credential: SecretId,
     method: Method,
 ) -> Result<CookieJar, AppError> {
-    if let Some(old) = &cookies.session {
-        store::end(&app.db, &old.hash(&app.ledger, "session")).await?;
-    }
     let token = Token::draw()?;
+    let (cookie, now) = (token.hash(&app.ledger, "session"), app.clock.now());
     let new = Opening { account, credential, method };
-    store::insert(app, &token.hash(&app.ledger, "session"), &new, app.clock.now()).await?;
+    let goes_on = match &cookies.session {
+        Some(old) => {
+            let old = old.hash(&app.ledger, "session");
+            let goes_on = store::renew(app, &old, &cookie, &new, now).await?;
+            if !goes_on {
+                store::end(&app.db, &old).await?;
+            }
+            goes_on
+        }
+        None => false,
+    };
+    if !goes_on {
+        store::insert(app, &cookie, &new, now).await?;
+    }
     tracing::info!(%account, method = method.as_str(), "signed in");
     Ok(CookieJar::new()
         .add(super::cookies::cookie(app, Kind::Session, token.expose()))

@@ -109,6 +109,31 @@ pub(crate) async fn insert(app: &App, cookie: &[u8; 32], new: &Opening, now: Dat
     Ok(())
 }
 
+/// Signs the same person in again: the session goes on under another cookie, with whatever relying parties hold of
+/// it. False where the cookie's session is another person's, or none.
+pub(crate) async fn renew(
+    app: &App,
+    former: &[u8; 32],
+    cookie: &[u8; 32],
+    new: &Opening,
+    now: DateTime<Utc>,
+) -> sqlx::Result<bool> {
+    let renewed = sqlx::query(
+        "UPDATE service.session SET cookie_hash = $2, authenticated_at = $5, method = $6, seen_at = $5, expires_at = $7
+         WHERE cookie_hash = $1 AND account = $3 AND credential = $4 AND expires_at > $5",
+    )
+    .bind(former.as_slice())
+    .bind(cookie.as_slice())
+    .bind(new.account.0)
+    .bind(new.credential.0)
+    .bind(now)
+    .bind(new.method.as_str())
+    .bind(now + app.config.sessions.absolute.delta())
+    .execute(&app.db)
+    .await?;
+    Ok(renewed.rows_affected() == 1)
+}
+
 /// Ends one.
 pub(crate) async fn end(db: &PgPool, cookie: &[u8; 32]) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM service.session WHERE cookie_hash = $1").bind(cookie.as_slice()).execute(db).await?;

@@ -7,7 +7,7 @@ use crate::oidc::codes::{self, Lifetimes, NotRedeemed, Presented};
 use crate::oidc::endpoint::{Fault, Refused, required};
 use crate::oidc::error::{ErrorCode, refuse};
 use crate::oidc::parameters::Parameters;
-use crate::oidc::{grants, scopes, who};
+use crate::oidc::{grants, logout, scopes, who};
 use domain::relying_party::GrantType;
 use uuid::Uuid;
 
@@ -48,6 +48,9 @@ pub async fn issue(
     minting.nonce = grant.nonce;
     // Entitlement first: nobody holds a refresh token who got nothing by the code.
     let entitlement = minting.entitlement().await?.ok_or_else(invalid_grant)?;
+    if client.registration.terms.backchannel_logout.is_some() {
+        logout::note(app, who.sid, client.id, who.id).await.map_err(Fault)?;
+    }
     if client.registration.terms.allow(GrantType::RefreshToken) {
         let scope = scopes::join(&grant.scopes);
         let opening = grants::Opening {
