@@ -12,6 +12,7 @@
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
 
 mod bulk;
+mod copy;
 mod error;
 mod execute;
 pub mod leaf;
