@@ -9,3 +9,4 @@ mod reading;
 mod sealing;
 mod stores;
 mod support;
+mod tree;
