@@ -20,7 +20,7 @@ pub enum Keep {
     /// reads one from its standard input and keeps it before it ends.
     Command(Vec<String>),
     /// An object in an S3-compatible store.
-    Store(ObjectStore),
+    Store(Box<ObjectStore>),
 }
 
 /// The kept checkpoint can't be read or replaced.
