@@ -16,6 +16,7 @@ mod listen;
 pub mod oidc;
 pub mod pages;
 pub mod password;
+pub mod proof;
 pub mod reset;
 pub mod router;
 pub mod running;

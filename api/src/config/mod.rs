@@ -8,6 +8,7 @@
 
 mod load;
 mod outgoing;
+mod proof;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -16,6 +17,7 @@ use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
 pub use outgoing::{Sms, SmsFormat, Smtp, SmtpTls};
+pub use proof::{Proof, ProofKeep, ProofKey, ProofStore, ProofWitness};
 pub use values::{Secret, Size, Span};
 
 use crate::pages::Language;
@@ -61,6 +63,8 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
+    /// Checkpoints of the ledger.
+    pub proof: Proof,
     /// The demo.
     pub demo: Demo,
 }
@@ -240,6 +244,7 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
+            proof: Proof::default(),
             demo: Demo::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! The ledger against a real PostgreSQL.
 
 mod append;
+mod checkpoint;
 mod crashes;
 mod golden;
 mod guards;
@@ -9,3 +10,4 @@ mod reading;
 mod sealing;
 mod stores;
 mod support;
+mod tree;
