@@ -11,6 +11,7 @@
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
 
+pub mod access;
 mod bulk;
 mod error;
 mod execute;
