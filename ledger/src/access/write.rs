@@ -7,7 +7,7 @@ use sqlx::{Executor, PgConnection, PgPool};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -20,11 +20,18 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// "No partition of the relation takes this row."
 const NO_PARTITION: &str = "23514";
 
+/// What the writer is handed.
+enum Job {
+    Access(Box<Access>),
+    /// Answered once everything before it is written.
+    Written(oneshot::Sender<()>),
+}
+
 /// Hands accesses to the background writer. Clones share it; it ends, having written everything, when the last is
 /// dropped.
 #[derive(Clone, Debug)]
 pub struct AccessLog {
-    queue: mpsc::Sender<Access>,
+    queue: mpsc::Sender<Job>,
     lost: Arc<AtomicU64>,
 }
 
@@ -40,18 +47,34 @@ impl AccessLog {
     /// Records an access, some time soon. Never waits: when the queue is full the access is counted, and the log will
     /// say how many are missing.
     pub fn note(&self, access: Access) {
-        if self.queue.try_send(access).is_err() {
+        if self.queue.try_send(Job::Access(Box::new(access))).is_err() {
             let before = self.lost.fetch_add(1, Ordering::Relaxed);
             if before == 0 {
                 tracing::error!("the access log can't keep up: accesses are lost until it does");
             }
         }
     }
+
+    /// Waits until everything noted so far is written.
+    pub async fn written(&self) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Job::Written(done)).await.is_ok() {
+            // Where the writer has ended, nothing more is written.
+            let _ = written.await;
+        }
+    }
 }
 
-async fn write(pool: PgPool, mut accesses: mpsc::Receiver<Access>, lost: Arc<AtomicU64>) {
-    let mut batch = Vec::new();
-    while accesses.recv_many(&mut batch, BATCH).await > 0 {
+async fn write(pool: PgPool, mut jobs: mpsc::Receiver<Job>, lost: Arc<AtomicU64>) {
+    let mut received = Vec::new();
+    while jobs.recv_many(&mut received, BATCH).await > 0 {
+        let (mut batch, mut waiting) = (Vec::with_capacity(received.len()), Vec::new());
+        for job in received.drain(..) {
+            match job {
+                Job::Access(access) => batch.push(*access),
+                Job::Written(done) => waiting.push(done),
+            }
+        }
         let missing = lost.swap(0, Ordering::Relaxed);
         if let Some(last) = batch.last().filter(|_| missing > 0) {
             let deed = Deed::Lost { count: missing };
@@ -77,7 +100,10 @@ async fn write(pool: PgPool, mut accesses: mpsc::Receiver<Access>, lost: Arc<Ato
                 return;
             }
         }
-        batch.clear();
+        for done in waiting {
+            // Who no longer waits need not be told.
+            let _ = done.send(());
+        }
     }
 }
 
