@@ -85,7 +85,8 @@ impl Name {
     /// tables of another version rebuild them beside and swap.
     pub fn version(self) -> i32 {
         match self {
-            Self::People | Self::Accounts | Self::Services | Self::Audit => 1,
+            Self::People | Self::Accounts | Self::Services => 1,
+            Self::Audit => 2, // 2: marks
         }
     }
 

@@ -8,8 +8,10 @@ use replay::check::{Checked, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
+use replay::moment::{Moment, resolve};
+use replay::questions::Question;
 use replay::source::{Location, Opened};
-use replay::state::{Moment, resolve, state};
+use replay::state::state;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -32,6 +34,9 @@ enum Command {
     History {
         /// Id or login
         account: String,
+        /// A time (RFC 3339) or a position [default: now]
+        #[arg(long, value_name = "TIME|POSITION")]
+        at: Option<Moment>,
     },
     /// Show an account as it was at a moment
     State {
@@ -44,6 +49,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Question(Question),
     /// Tell what stands behind an incident reference: the request, its commands, their events
     Incident {
         /// As the user reads it out, e.g. K7R-2WA-Q0XZ; case, dashes and spaces don't matter
@@ -85,20 +92,21 @@ impl Command {
     async fn run(self, opened: &Opened, language: Language) -> anyhow::Result<ExitCode> {
         let mut out = std::io::stdout();
         match self {
-            Self::History { account } => {
+            Self::History { account, at } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                history(&opened.ledger, &opened.views, account, language, &mut out).await?;
+                let as_of = resolve(&opened.ledger, at).await?;
+                history(&opened.ledger, &opened.views, account, as_of, language, &mut out).await?;
             }
             Self::State { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                let (position, recorded_at) = resolve(&opened.ledger, at).await?;
-                let found = state(&opened.ledger, account, position, recorded_at).await?;
+                let found = state(&opened.ledger, account, resolve(&opened.ledger, at).await?).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
                 } else {
                     write!(out, "{}", found.table(language))?;
                 }
             }
+            Self::Question(question) => question.answer(opened, language, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
                 if !incident(&opened.ledger, &opened.pool, reference, language, &mut out).await? {
