@@ -11,6 +11,7 @@
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
 
+pub mod access;
 mod bulk;
 mod error;
 mod execute;
@@ -143,7 +144,7 @@ impl Ledger {
                 Outcome::Appended(appended) => return Ok(appended),
                 Outcome::Refused(error) => return Err(error),
                 Outcome::Reseal(again) => {
-                    prepared = prepare::prepare(again.unit, self.keys(), &self.0.master).await?;
+                    prepared = prepare::prepare_again(again.unit, self.keys(), &self.0.master).await?;
                 }
             }
         }

@@ -17,4 +17,6 @@ pub mod rules;
 pub mod source;
 pub mod state;
 pub mod told;
+pub mod trace;
+pub mod who_saw;
 pub mod words;

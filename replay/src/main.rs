@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
+use ledger::access::Query;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
 use replay::check::{Checked, Stage, check};
@@ -12,6 +13,7 @@ use replay::moment::{Moment, resolve};
 use replay::questions::Question;
 use replay::source::{Location, Opened};
 use replay::state::state;
+use replay::trace;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -24,6 +26,9 @@ struct Replay {
     /// Language of the answers [default: by LANG, else fr]
     #[arg(long, global = true)]
     language: Option<Language>,
+    /// What the answer is needed for, in a few words; kept in the access log with the read
+    #[arg(long, global = true, value_name = "TEXT")]
+    purpose: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -82,34 +87,57 @@ impl Replay {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         let opened = self.location.open().await?;
-        let result = self.command.run(&opened, language).await;
+        let result = self.command.run(&opened, language, self.purpose).await;
         opened.close().await;
         result
     }
 }
 
 impl Command {
-    async fn run(self, opened: &Opened, language: Language) -> anyhow::Result<ExitCode> {
+    async fn run(self, opened: &Opened, language: Language, purpose: Option<String>) -> anyhow::Result<ExitCode> {
         let mut out = std::io::stdout();
+        let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
             Self::History { account, at } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                let as_of = resolve(&opened.ledger, at).await?;
-                history(&opened.ledger, &opened.views, account, as_of, language, &mut out).await?;
+                let as_of = resolve(ledger, at).await?;
+                let query = trace::of_account(ledger, "history", account).await?;
+                let mut told = Vec::new();
+                let results = history(ledger, &opened.views, account, as_of, language, &mut told).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                trace::staff_read(ledger, pool, Query { filter, results, purpose, ..query }).await?;
+                out.write_all(&told)?;
             }
             Self::State { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                let found = state(&opened.ledger, account, resolve(&opened.ledger, at).await?).await?;
+                let as_of = resolve(ledger, at).await?;
+                let found = state(ledger, account, as_of).await?;
+                let query = trace::of_account(ledger, "state", account).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
                 } else {
                     write!(out, "{}", found.table(language))?;
                 }
             }
-            Self::Question(question) => question.answer(opened, language, &mut out).await?,
+            Self::Question(question) => question.answer(opened, language, purpose, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
-                if !incident(&opened.ledger, &opened.pool, reference, language, &mut out).await? {
+                let mut told = Vec::new();
+                let found = incident(ledger, pool, reference, language, &mut told).await?;
+                let events = ledger.read_by_reference(reference.compact()).await?;
+                let query = Query {
+                    name: "incident",
+                    concerned: trace::of_events(&events),
+                    purpose,
+                    filter: Some(format!("reference={}", reference.compact())),
+                    results: events.len() as u64,
+                    ..Query::default()
+                };
+                trace::staff_read(ledger, pool, query).await?;
+                out.write_all(&told)?;
+                if !found {
                     return Ok(ExitCode::FAILURE);
                 }
             }

@@ -244,3 +244,38 @@ async fn an_event_has_the_rules_announced_before_it() {
     numbers.dedup();
     assert_eq!(numbers, [0, 1, 2]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_saw_an_account_is_told_page_by_page_and_children_are_other_people() {
+    use ledger::access::Query;
+    use replay::trace;
+    use replay::who_saw::who_saw;
+    let mut setting = Setting::new(57).await;
+    setting.live(150).await;
+    let held_by_guardian = |member: &&projections::testing::Member<domain::account::Account>| {
+        matches!(member.state.holder, Some(domain::account::Holder::Guardian(_))) && !member.state.confirmed.is_empty()
+    };
+    let member = setting.world.accounts.iter().find(held_by_guardian).unwrap();
+    let account: AccountId = member.id.parse().unwrap();
+    let Some(domain::account::Holder::Guardian(guardian)) = member.state.holder else { unreachable!() };
+    let child = *member.state.confirmed.first().unwrap();
+    let read = async |name: &'static str, concerned: Vec<uuid::Uuid>| {
+        let purpose = Some("demande 4711".to_owned());
+        let query = Query { name, concerned, purpose, ..Query::default() };
+        trace::staff_read(&setting.ledger, &setting.pool, query).await.unwrap();
+    };
+    for _ in 0..3 {
+        read("state", vec![account.0, guardian.0, child.0]).await;
+    }
+    read("import-queue", vec![guardian.0]).await;
+    read("incident", vec![child.0]).await;
+    let (mut after, mut names) = (None, Vec::new());
+    loop {
+        let page = who_saw(&setting.ledger, &setting.pool, account, after, 3).await.unwrap();
+        assert!(page.text(Language::Fr).contains("demande 4711") || page.reads.is_empty());
+        names.extend(page.reads.iter().map(|read| read.what.clone()));
+        let Some(next) = page.next else { break };
+        after = Some(next.parse().unwrap());
+    }
+    assert_eq!(names, ["import-queue", "state", "state", "state"]);
+}
