@@ -85,9 +85,11 @@ impl Name {
     /// tables of another version rebuild them beside and swap.
     pub fn version(self) -> i32 {
         match self {
-            Self::Services | Self::Audit => 1,
+            Self::Services => 1,
             // 2: erasure takes a person's rows away.
             Self::People | Self::Accounts => 2,
+            // 2: marks.
+            Self::Audit => 2,
         }
     }
 
