@@ -103,7 +103,7 @@ async fn a_view_that_stops_shows_and_stops_nothing_else() {
         let answer = browser.get("/readyz").await;
         assert_eq!(answer.status, 200, "requests are served");
         let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-        if said["stopped"].as_object().unwrap().len() == 2 {
+        if said["stopped"].as_object().unwrap().len() == 2 && said["behind"]["accounts"] == 0 {
             break said;
         }
         assert!(tokio::time::Instant::now() < patience, "{said}");
@@ -113,7 +113,6 @@ async fn a_view_that_stops_shows_and_stops_nothing_else() {
         assert_eq!(degraded["stopped"][view]["event_type"], "GuardianMovedAbroad");
         assert_eq!(degraded["behind"][view], 1);
     }
-    assert_eq!(degraded["behind"]["accounts"], 0);
     let status = crate::cli::views_status(&app.db).await.unwrap();
     assert!(status.contains(&format!("views skip audit {position}")), "{status}");
     let (reason, operator) = ("not about families", domain::context::Actor::Operator("4711".to_owned()));
