@@ -37,7 +37,7 @@ mod verify;
 pub mod writer;
 
 pub use error::{AppendError, ExecuteError, ReadError};
-pub use record::{AnyEvent, RecordedEvent};
+pub use record::{AnyEvent, Header, RecordedEvent};
 pub use seal::{MasterKeys, MasterKeysError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};

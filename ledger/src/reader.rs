@@ -3,7 +3,7 @@
 
 use crate::Ledger;
 use crate::error::ReadError;
-use crate::record::{AnyEvent, Ciphers, Raw, RecordedEvent, broken, subjects};
+use crate::record::{AnyEvent, Ciphers, Header, Raw, RecordedEvent, broken, subjects};
 use domain::ids::{CommandId, SubjectId};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Encode, Postgres, Row, Type};
@@ -112,6 +112,19 @@ impl Ledger {
     /// As [`Ledger::read`].
     pub async fn read_by_reference_as<E: AnyEvent>(&self, reference: &str) -> Result<Vec<RecordedEvent<E>>, ReadError> {
         self.select("WHERE e.reference = $1 ORDER BY e.position", arguments1(reference)?).await
+    }
+
+    /// What the event at a position is, whether or not it can be decoded; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn header(&self, position: u64) -> Result<Option<Header>, ReadError> {
+        let found: Option<(String, String)> =
+            sqlx::query_as("SELECT stream_type, event_type FROM ledger.event WHERE position = $1")
+                .bind(clamp(position))
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(found.map(|(stream_type, event_type)| Header { stream_type, event_type }))
     }
 
     async fn select<E: AnyEvent>(

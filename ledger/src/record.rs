@@ -59,6 +59,15 @@ pub struct RecordedEvent<E = domain::Event> {
     pub event: E,
 }
 
+/// What an event is, as its row says: known even where its payload can't be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Kind of aggregate.
+    pub stream_type: String,
+    /// The event's name.
+    pub event_type: String,
+}
+
 /// A row of `ledger.event`, borrowed from wherever it was read.
 #[derive(Clone, Copy)]
 pub(crate) struct Raw<'a> {
