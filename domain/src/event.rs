@@ -42,6 +42,17 @@ pub enum DecodeError {
 }
 
 impl Event {
+    /// The kinds of streams that this version knows.
+    pub const STREAM_TYPES: [&'static str; 7] = [
+        Pupil::TYPE,
+        Guardian::TYPE,
+        Account::TYPE,
+        Establishment::TYPE,
+        RelyingParty::TYPE,
+        Auditor::TYPE,
+        Rules::TYPE,
+    ];
+
     /// Decodes a payload by the type of its stream. Personal fields are still sealed afterwards.
     ///
     /// # Errors
