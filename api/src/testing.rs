@@ -80,6 +80,14 @@ impl TestService {
         &self.running.app
     }
 
+    /// A connection as the owner of the schema, who may do what the service may not.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn owner(&self) -> sqlx::PgPool {
+        self.database.pool(ledger::postgres::Role::Owner, 1).await.expect("the database answers")
+    }
+
     /// A browser without cookies, that prefers French.
     pub fn browser(&self) -> Browser {
         let mut headers = HeaderMap::new();

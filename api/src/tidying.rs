@@ -1,7 +1,7 @@
 //! What is done from time to time: expired rows go, in bounded batches, and signing keys take turns.
 
 use crate::app::App;
-use crate::{oidc, session};
+use crate::{audit, oidc, session};
 use ledger::access::{drop_months, keep_months};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -40,7 +40,8 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
         tracing::info!(months, "the access log let go of what is past its retention");
     }
     for _ in 0..BATCHES {
-        let more = oidc::delete_expired(&app.db, now).await?;
+        let kept = now - app.config.retention.access_log.delta();
+        let more = oidc::delete_expired(&app.db, now).await? | audit::sweep(&app.db, kept).await?;
         let swept = session::sweep(&app.db, now).await?;
         let purged = app.ledger.vault_purge(now, 1000).await?;
         if !more && swept == 0 && purged == 0 {

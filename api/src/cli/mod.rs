@@ -1,5 +1,6 @@
 //! The command line of `matricule`: one file for each command.
 
+mod auditor;
 mod beside;
 mod checkpoint;
 mod config;
@@ -74,6 +75,9 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// Appoint auditors, who question the ledger over the API
+    #[command(subcommand)]
+    Auditor(auditor::AuditorCommand),
     /// The establishments that the schools' files have named
     #[command(subcommand)]
     Establishment(establishment::EstablishmentCommand),
@@ -104,6 +108,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
         Command::Checkpoint(command) => command.run(&global),
