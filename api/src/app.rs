@@ -8,10 +8,13 @@ use crate::oidc::{ClientKeyCache, Keys};
 use crate::outbound::Outbound;
 use crate::session::Guard;
 use ledger::Ledger;
+use ledger::access::AccessLog;
+use ledger::checkpoint::Health;
 use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The service's state. Cheap to clone.
 #[derive(Clone)]
@@ -37,10 +40,14 @@ pub struct Parts {
     pub client_keys: ClientKeyCache,
     /// What became of messages.
     pub sending: Sending,
+    /// How checkpoints fare.
+    pub checkpoints: watch::Receiver<Health>,
     /// What guards the ways in.
     pub guard: Guard,
     /// The record of requests.
     pub requests: RequestLog,
+    /// The access log.
+    pub access: AccessLog,
 }
 
 impl App {

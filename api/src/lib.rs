@@ -2,8 +2,10 @@
 //!
 //! Start reading at [`router`], the table of contents.
 
+pub mod access;
 pub mod activation;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -17,6 +19,7 @@ pub mod oidc;
 pub mod outbound;
 pub mod pages;
 pub mod password;
+pub mod proof;
 pub mod reset;
 pub mod router;
 pub mod running;

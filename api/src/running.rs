@@ -1,6 +1,7 @@
 //! The service's parts, opened in order, at work, and stopped in order.
 
 use crate::app::{App, Parts};
+use crate::audit;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
@@ -10,17 +11,20 @@ use crate::oidc::{ClientKeyCache, Keys};
 use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::Context;
+use ledger::access::AccessLog;
+use ledger::checkpoint::{Checkpoints, Health, State};
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
 use projections::Runner;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Connections of the service without `database.max_connections`.
 const CONNECTIONS: u32 = 24;
-/// Of those, for the record of requests, so that a busy service can still say what went wrong.
+/// Of those, for the record of requests and the access log, so that a busy service can still say what went wrong.
 const RECORD_CONNECTIONS: u32 = 1;
 /// The last writes of the background may take so long when the service stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -32,7 +36,9 @@ pub struct Running {
     database: Database,
     runner: Runner,
     delivery: Delivery,
+    checkpoints: Option<Checkpoints>,
     record: JoinHandle<()>,
+    accesses: JoinHandle<()>,
     tidying: JoinHandle<()>,
     logouts: JoinHandle<()>,
 }
@@ -59,29 +65,51 @@ impl Running {
         let connections = config.database.max_connections.unwrap_or(CONNECTIONS);
         let db = database.pool(Role::Service, connections - RECORD_CONNECTIONS).await?;
         let its_own = database.pool(Role::Service, RECORD_CONNECTIONS).await?;
+        let (access, accesses) = AccessLog::start(its_own.clone());
         let (requests, record) = RequestLog::start(its_own, config.http.request_retention.0);
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
+        audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
         let keys = Keys::new(db.clone(), ledger.clone());
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
+        let signing = match config.proof.sign {
+            true => Some(Checkpoints::start(ledger.clone(), config.checkpoints()?)?),
+            false => None,
+        };
+        let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
+        let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
         let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
         let client_keys = ClientKeyCache::new(outbound.clone());
-        let app =
-            App::new(Parts { config, clock, db, ledger, views, keys, outbound, client_keys, guard, sending, requests });
+        let parts = Parts {
+            config,
+            clock,
+            db,
+            ledger,
+            views,
+            keys,
+            outbound,
+            client_keys,
+            sending,
+            checkpoints,
+            guard,
+            requests,
+            access,
+        };
+        let app = App::new(parts);
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
         let logouts = crate::oidc::tell_of_logouts(app.clone());
-        Ok(Self { app, database, runner, delivery, record, tidying, logouts })
+        Ok(Self { app, database, runner, delivery, checkpoints: signing, record, accesses, tidying, logouts })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, record, tidying, logouts } = self;
+        let Self { app, database, runner, delivery, checkpoints, record, accesses, tidying, logouts } = self;
         // Whatever it leaves half-done is done by the next round.
         for task in [tidying, logouts] {
             task.abort();
@@ -89,12 +117,18 @@ impl Running {
         }
         delivery.stop(FAREWELL).await;
         app.ledger.close().await;
+        if let Some(checkpoints) = checkpoints {
+            // A witness may be slow; what it was asked about is kept already.
+            let _ = tokio::time::timeout(FAREWELL, checkpoints.stop()).await;
+        }
         runner.stop().await;
         let db = app.db.clone();
         drop(app);
-        // It ends once the last sender is gone; a request that was given up may still hold one.
-        if tokio::time::timeout(FAREWELL, record).await.is_err() {
-            tracing::warn!("the record of requests did not finish");
+        // They end once the last sender is gone; a request that was given up may still hold one.
+        for (what, writer) in [("the record of requests", record), ("the access log", accesses)] {
+            if tokio::time::timeout(FAREWELL, writer).await.is_err() {
+                tracing::warn!("{what} did not finish");
+            }
         }
         // A connection that a given-up request still holds is not waited for longer either.
         if tokio::time::timeout(FAREWELL, db.close()).await.is_err() {

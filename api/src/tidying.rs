@@ -1,7 +1,8 @@
 //! What is done from time to time: expired rows go, in bounded batches, and signing keys take turns.
 
 use crate::app::App;
-use crate::{oidc, session};
+use crate::{audit, oidc, session};
+use ledger::access::{drop_months, keep_months};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -9,6 +10,8 @@ use tokio::task::JoinHandle;
 const EVERY: Duration = Duration::from_secs(60);
 /// Batches of one kind in one round at most.
 const BATCHES: u32 = 100;
+/// Months of the access log that are made ahead.
+const MONTHS_AHEAD: u32 = 2;
 
 /// Starts the rounds. Several instances may tidy at once.
 pub fn start(app: App) -> JoinHandle<()> {
@@ -31,9 +34,15 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     for kid in app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
         tracing::info!(kid, "the next signing key signs from now on");
     }
-    oidc::end_sessions_of_the_gone(&app.clone()).await?;
+    keep_months(&app.db, now, MONTHS_AHEAD).await?;
+    let months = drop_months(&app.db, now - app.config.retention.access_log.delta()).await?;
+    if months > 0 {
+        tracing::info!(months, "the access log let go of what is past its retention");
+    }
+    oidc::end_sessions_of_the_gone(app).await?;
     for _ in 0..BATCHES {
-        let more = oidc::delete_expired(&app.db, now).await?;
+        let kept = now - app.config.retention.access_log.delta();
+        let more = oidc::delete_expired(&app.db, now).await? | audit::sweep(&app.db, kept).await?;
         let swept = session::sweep(&app.db, now).await?;
         let purged = app.ledger.vault_purge(now, 1000).await?;
         if !more && swept == 0 && purged == 0 {

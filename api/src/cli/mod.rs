@@ -1,6 +1,8 @@
 //! The command line of `matricule`: one file for each command.
 
+mod auditor;
 mod beside;
+mod checkpoint;
 mod config;
 mod demo;
 mod establishment;
@@ -14,6 +16,9 @@ mod sample;
 mod serve;
 mod telemetry;
 mod views;
+
+#[cfg(test)]
+pub(crate) use views::status as views_status;
 
 use crate::config::{Config, ConfigError};
 use crate::running::source;
@@ -70,12 +75,18 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// Appoint auditors, who question the ledger over the API
+    #[command(subcommand)]
+    Auditor(auditor::AuditorCommand),
     /// The establishments that the schools' files have named
     #[command(subcommand)]
     Establishment(establishment::EstablishmentCommand),
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
+    /// The signed checkpoints of the ledger
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -97,8 +108,10 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
+        Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),

@@ -178,7 +178,7 @@ async fn point_29_every_end_of_a_session_is_told_and_nothing_else() {
     let mut browser = world.signed_in().await;
     let third = sign_in(&world, &mut browser).await;
     let cookies = cookies_of(&browser);
-    session::open(app, &cookies, AccountId(uuid::Uuid::new_v4()), world.credential, session::Method::Password)
+    let _ = session::open(app, &cookies, AccountId(uuid::Uuid::new_v4()), world.credential, session::Method::Password)
         .await
         .unwrap();
     assert_eq!(told().await, [sid(&third)]);

@@ -8,6 +8,7 @@ use crate::oidc::endpoint::{Fault, Refused, required};
 use crate::oidc::error::{ErrorCode, refuse};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::{grants, logout, scopes, who};
+use domain::ids::AccountId;
 use domain::relying_party::GrantType;
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ pub async fn issue(
     client: &Client,
     parameters: &Parameters,
     jkt: Option<String>,
+    account: &mut Option<AccountId>,
 ) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let presented = Presented {
@@ -38,6 +40,7 @@ pub async fn issue(
             return Err(invalid_grant());
         }
     };
+    *account = Some(grant.account);
     if grant.jkt.is_some() && grant.jkt != jkt {
         tracing::warn!(client = %client.id, "code of another key");
         return Err(invalid_grant());

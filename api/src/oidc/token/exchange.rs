@@ -24,6 +24,7 @@ use crate::oidc::parameters::Parameters;
 use crate::oidc::scopes;
 use crate::oidc::subject::Pairwise;
 use crate::oidc::tokens::{AccessToken, Actor, Confirmation};
+use domain::ids::AccountId;
 use domain::relying_party::{Registration, SigningAlgorithm};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -40,6 +41,7 @@ pub async fn issue(
     client: &Client,
     parameters: &Parameters,
     jkt: Option<String>,
+    account: &mut Option<AccountId>,
 ) -> Result<Tokens, Refused> {
     let invalid = |description| refuse(ErrorCode::InvalidRequest, description);
     let text = required(parameters, "subject_token", "subject_token is missing")?;
@@ -63,6 +65,7 @@ pub async fn issue(
     }
     let scopes_held = subject.scopes();
     let Live { token: subject, person: Some((who, _)), .. } = subject else { return Err(bad()) };
+    *account = Some(who.id);
     let not_theirs =
         || Refused::from(refuse(ErrorCode::InvalidTarget, "the person has nothing to do with the audience"));
     let registration = registered(app, target).await.map_err(Refused::Fault)?.ok_or_else(not_theirs)?;

@@ -8,6 +8,7 @@ use crate::oidc::error::{ErrorCode, refuse};
 use crate::oidc::grants::{self, NotRefreshed};
 use crate::oidc::parameters::Parameters;
 use crate::oidc::{scopes, who};
+use domain::ids::AccountId;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -20,6 +21,7 @@ pub async fn issue(
     client: &Client,
     parameters: &Parameters,
     jkt: Option<String>,
+    account: &mut Option<AccountId>,
 ) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let presented = required(parameters, "refresh_token", "refresh_token is missing")?;
@@ -50,6 +52,7 @@ pub async fn issue(
     let who = who::by_grant(app, refreshed.id).await.map_err(Refused::Fault)?;
     let ended = match who {
         Some(who) => {
+            *account = Some(who.id);
             let mut minting = Minting::new(app, client, &who, &scopes, Uuid::new_v4());
             (minting.grant, minting.refresh_token) = (Some(refreshed.id), Some(refreshed.next));
             minting.jkt = jkt;
