@@ -14,7 +14,7 @@ pub mod headers;
 pub mod import;
 pub mod incident;
 pub mod limits;
-mod listen;
+pub mod listen;
 pub mod oidc;
 pub mod outbound;
 pub mod pages;

@@ -143,6 +143,10 @@ pub struct Account {
     pub login: Option<Personal<String>>,
     /// Password in force.
     pub password: Option<Password>,
+    /// Whether the password in force goes back to a provisional one that somebody handed out, and not to a phone that
+    /// was proved: what the holder then is known by is that they were given it.
+    #[serde(default)]
+    pub by_provisional: bool,
     /// The codes that wait, by the flow they belong to: who asks for one elsewhere takes nobody else's away.
     pub codes: BTreeMap<FlowId, WaitingCode>,
     /// The flow that proved the phone last.
@@ -350,9 +354,14 @@ impl Aggregate for Account {
                 self.confirmed.remove(&pupil);
             }
             AccountEvent::LoginAssigned { login } => self.login = Some(login),
-            AccountEvent::PasswordChosen { secret, origin: _ } => {
+            AccountEvent::PasswordChosen { secret, origin } => {
                 self.password = Some(Password::Personal(secret));
                 self.proved = None;
+                self.by_provisional = match origin {
+                    PasswordOrigin::Activation | PasswordOrigin::Reset => false,
+                    PasswordOrigin::ForcedChange => true,
+                    PasswordOrigin::OwnChange => self.by_provisional,
+                };
             }
             AccountEvent::AccountActivated {} => self.status = Status::Activated,
             AccountEvent::ProvisionalPasswordIssued { secret, expires_at } => {

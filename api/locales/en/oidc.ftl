@@ -20,6 +20,7 @@ oidc-released-affiliation = whether you are a pupil or a guardian, in primary or
 oidc-released-establishment = your school and class
 oidc-released-children = the children linked to your account: name, school and class
 oidc-released-birthdate = the pupils’ birth dates
+oidc-released-ine = the pupil’s national identifier (INE), where the school provides for it
 oidc-services-title = My services
 oidc-services-text = These services keep access to your school account. You can end it at any time; you can sign in to them again.
 oidc-services-none = No service keeps access to your school account.

@@ -20,6 +20,7 @@ oidc-released-affiliation = si vous êtes élève ou responsable, à l’école 
 oidc-released-establishment = votre établissement et votre classe
 oidc-released-children = les enfants rattachés à votre compte : prénom, nom, établissement et classe
 oidc-released-birthdate = les dates de naissance des élèves
+oidc-released-ine = l’identifiant national (INE) de l’élève, si l’établissement l’a prévu
 oidc-services-title = Mes services
 oidc-services-text = Ces services gardent un accès à votre compte scolaire. Vous pouvez y mettre fin à tout moment ; vous pourrez vous y connecter de nouveau.
 oidc-services-none = Aucun service ne garde d’accès à votre compte scolaire.

@@ -3,6 +3,7 @@
 use super::discovery::path;
 use super::entitlement::{Entitlement, NotEntitled};
 use super::error::{ErrorCode, ProtocolError, refuse};
+use super::hints::Hints;
 use super::parameters::Parameters;
 use super::request::{AuthorizationRequest, Prompt, Target, Unproven, client_id};
 use super::response::{Answer, redirect, refusal_link, send};
@@ -33,6 +34,7 @@ pub(super) struct Asking<'a> {
     app: &'a App,
     view: &'a View,
     cookies: &'a Cookies,
+    hints: Hints,
     who: Option<Who>,
     now: DateTime<Utc>,
     issuer: String,
@@ -62,7 +64,8 @@ pub async fn get(
 ) -> Result<Response, AppError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let who = who::in_browser(&app, &incident, &cookies).await?;
-    let asking = Asking::new(&app, &view, &cookies, who);
+    let mut asking = Asking::new(&app, &view, &cookies, who);
+    asking.hints = Hints::read(&parameters);
     if let Some(id) = par::named(&parameters) {
         let (request, asked_at, party) = pushed(&app, id, &parameters).await?;
         return asking.answer(request, Some((id, asked_at)), &party).await;
@@ -183,7 +186,7 @@ async fn registered(app: &App, id: RelyingPartyId) -> Result<Registration, AppEr
 
 impl<'a> Asking<'a> {
     pub(super) fn new(app: &'a App, view: &'a View, cookies: &'a Cookies, who: Option<Who>) -> Self {
-        Self { app, view, cookies, who, now: app.clock.now(), issuer: app.config.origin() }
+        Self { app, view, cookies, hints: Hints::default(), who, now: app.clock.now(), issuer: app.config.origin() }
     }
 
     /// Who is signed in.
@@ -307,7 +310,7 @@ impl<'a> Asking<'a> {
             Some(id) => continue_at(id),
             None => continue_at(self.keep(request).await?),
         };
-        Ok(redirect(&crate::session::sign_in_path(&back)))
+        Ok(self.hints.lead(self.app, &crate::session::sign_in_path(&back)))
     }
 
     /// Keeps the request for the browser to come back to.

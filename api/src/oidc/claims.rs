@@ -5,8 +5,8 @@ use super::scopes;
 use super::subject::Pairwise;
 use chrono::NaiveDate;
 use domain::account::Holder;
-use domain::identifiers::{Degree, Relationship, Uai};
-use domain::ids::PupilId;
+use domain::identifiers::{Degree, Ine, Relationship, Uai};
+use domain::ids::{AccountId, PupilId};
 use projections::people::Enrolment;
 use projections::{Person, Views};
 use serde::Serialize;
@@ -35,6 +35,7 @@ struct Place {
 struct Pupil {
     id: PupilId,
     person: Person,
+    ine: Option<Ine>,
     relationship: Option<Relationship>,
     places: Vec<Place>,
 }
@@ -56,6 +57,7 @@ struct Child {
 
 /// Everything that may be said about a person to one relying party. No `Debug`: it is personal data.
 pub struct Claims {
+    account: AccountId,
     holder: Holder,
     person: Person,
     pupils: Vec<Pupil>,
@@ -69,23 +71,24 @@ impl Claims {
     pub async fn read(views: &Views, entitlement: &Entitlement) -> Result<Self, sqlx::Error> {
         let holder = entitlement.holder;
         let person = views.person(entitlement.account).await?.unwrap_or_default();
-        let found: Vec<(PupilId, Person, Option<Relationship>, Vec<Enrolment>)> = match holder {
+        type Found = (PupilId, Person, Option<Ine>, Option<Relationship>, Vec<Enrolment>);
+        let found: Vec<Found> = match holder {
             Holder::Pupil(own) => {
                 let own = views.pupil(own).await?;
-                own.into_iter().map(|pupil| (pupil.id, pupil.person, None, pupil.enrolments)).collect()
+                own.into_iter().map(|pupil| (pupil.id, pupil.person, pupil.ine, None, pupil.enrolments)).collect()
             }
             Holder::Guardian(_) => {
                 let children = views.children_of(entitlement.account).await?;
-                children.into_iter().map(|c| (c.pupil, c.person, c.relationship, c.enrolments)).collect()
+                children.into_iter().map(|c| (c.pupil, c.person, None, c.relationship, c.enrolments)).collect()
             }
         };
-        let pupils = found.into_iter().filter_map(|(id, person, relationship, enrolments)| {
+        let pupils = found.into_iter().filter_map(|(id, person, ine, relationship, enrolments)| {
             // The view may still show a child, or a school, that the ledger no longer does.
             let allowed = entitlement.pupils.get(&id)?;
             let places = enrolments.into_iter().filter(|at| allowed.contains(&at.establishment)).map(place).collect();
-            Some(Pupil { id, person, relationship, places })
+            Some(Pupil { id, person, ine, relationship, places })
         });
-        Ok(Self { holder, person, pupils: pupils.collect() })
+        Ok(Self { account: entitlement.account, holder, person, pupils: pupils.collect() })
     }
 
     /// For the ID token, which travels in URLs: nobody's name or birth date.
@@ -130,6 +133,7 @@ impl Claims {
             }
         }
         if granted.contains(scopes::AFFILIATION) {
+            put("FrEduCtId", json!(pairwise.holder(self.account, self.holder)));
             put("FrEduCtPersonAffiliation", json!(self.affiliations()));
         }
         let birthdates = granted.contains(scopes::BIRTHDATE);
@@ -141,6 +145,11 @@ impl Claims {
             if granted.contains(scopes::ESTABLISHMENT) {
                 own.places.first().into_iter().for_each(|place| put("FrEduCtEleveUAI", json!(place.uai)));
                 put("establishments", json!(own.places));
+            }
+            if granted.contains(scopes::INE)
+                && let Some(ine) = &own.ine
+            {
+                put("FrEduCtEleveINE", json!(ine));
             }
             if birthdates && let Some(date) = own.person.birth_date {
                 put("birthdate", json!(date));

@@ -69,6 +69,7 @@ pub(super) fn labels(granted: &BTreeSet<String>) -> Vec<&'static str> {
         (scopes::ESTABLISHMENT, "oidc-released-establishment"),
         (scopes::CHILDREN, "oidc-released-children"),
         (scopes::BIRTHDATE, "oidc-released-birthdate"),
+        (scopes::INE, "oidc-released-ine"),
     ]
     .into_iter()
     .filter_map(|(scope, label)| granted.contains(scope).then_some(label))

@@ -7,7 +7,7 @@
 //!                                                                                          └ 400: refused, over
 //! ```
 //!
-//! A logout may be told twice, never not at all while the relying party can be reached within a day.
+//! A logout may be told twice, never not at all where the relying party can be reached within hours.
 
 use super::live::registered;
 use super::subject::Pairwise;
@@ -35,8 +35,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: i64 = 16;
 /// How long an attempt may take, all told; then another instance may try.
 const CLAIM: TimeDelta = TimeDelta::seconds(30);
-/// After so many attempts, spread over about a day, a relying party that does not answer is given up.
-const ATTEMPTS: i32 = 12;
+/// After so many attempts, spread over about nine hours, a relying party that does not answer is given up.
+const ATTEMPTS: i32 = 16;
 
 /// One logout to tell.
 #[derive(Clone, Copy, sqlx::FromRow)]
@@ -128,7 +128,7 @@ async fn settle(app: &App, due: &Due, outcome: Outcome, now: DateTime<Utc>) -> R
         }
         Outcome::Later(why) => {
             tracing::info!(%client, why, attempts = due.attempts, "a logout is told later");
-            // 2 s, 4 s, … 1 h 8 min, then every 2 h 16 min.
+            // 2 s, 4 s, … 1 h 8 min, then 2 h 16 min each.
             let wait = TimeDelta::seconds(1 << due.attempts.clamp(1, 13));
             sqlx::query("UPDATE service.logout SET next_at = $2 WHERE id = $1")
                 .bind(due.id)

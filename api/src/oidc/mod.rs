@@ -26,6 +26,7 @@ mod endpoint;
 mod entitlement;
 mod error;
 mod grants;
+mod hints;
 mod introspection;
 pub mod keys;
 mod live;

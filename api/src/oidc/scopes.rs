@@ -4,9 +4,10 @@
 //! |---|---|
 //! | `openid` | `sub`: pairwise, the same for all relying parties of one sector |
 //! | `profile` | `given_name`, `family_name`, `name`, and their field names `givenName`, `sn` |
-//! | `affiliation` | `FrEduCtPersonAffiliation`: of `eleve1d`, `eleve2d`, `resp1d`, `resp2d`, those that hold |
+//! | `affiliation` | `FrEduCtId` (the same as `sub`) and `FrEduCtPersonAffiliation`: of `eleve1d`, `eleve2d`, `resp1d`, `resp2d`, those that hold |
 //! | `establishment` | for a pupil: `FrEduCtEleveUAI`, and `establishments` with UAI, name, class, level or MEF |
 //! | `children` | for a guardian: `children`, each with pairwise `sub`, names, relationship and establishments |
+//! | `ine` | `FrEduCtEleveINE` of a pupil, only where the registration names that claim |
 //! | `offline_access` | nothing: refresh tokens that outlive the session |
 //! | `birthdate` | `birthdate` and `FrEduCtDateNaissance` of a pupil; of each child where `children` is released |
 //!
@@ -33,14 +34,16 @@ pub const CHILDREN: &str = "children";
 /// Birth dates of pupils.
 pub const BIRTHDATE: &str = "birthdate";
 
+/// A pupil's national identifier.
+pub const INE: &str = "ine";
 /// Refresh tokens that outlive the session (OpenID Connect Core §11); it releases nothing.
 pub const OFFLINE_ACCESS: &str = "offline_access";
 
 /// All of them.
-pub const ALL: [&str; 7] = [OPENID, PROFILE, AFFILIATION, ESTABLISHMENT, CHILDREN, BIRTHDATE, OFFLINE_ACCESS];
+pub const ALL: [&str; 8] = [OPENID, PROFILE, AFFILIATION, ESTABLISHMENT, CHILDREN, BIRTHDATE, INE, OFFLINE_ACCESS];
 
 /// What scopes release, by name: a registration may narrow it to some of these.
-pub const CLAIMS: [&str; 12] = [
+pub const CLAIMS: [&str; 14] = [
     "name",
     "given_name",
     "family_name",
@@ -50,16 +53,22 @@ pub const CLAIMS: [&str; 12] = [
     "children",
     "children_establishments",
     "establishments",
+    "FrEduCtId",
     "FrEduCtPersonAffiliation",
     "FrEduCtEleveUAI",
     "FrEduCtDateNaissance",
+    "FrEduCtEleveINE",
 ];
+
+/// Claims that no scope releases by itself: the registration must name them.
+const NAMED: [&str; 1] = ["FrEduCtEleveINE"];
 
 /// Leaves of the claims those that the registration lets through.
 pub fn narrow(claims: &mut Map<String, Value>, allowed: Option<&BTreeSet<String>>) {
-    if let Some(allowed) = allowed {
-        claims.retain(|name, _| allowed.contains(name));
-    }
+    claims.retain(|name, _| match allowed {
+        Some(allowed) => allowed.contains(name),
+        None => !NAMED.contains(&name.as_str()),
+    });
 }
 
 /// The scopes of a space-separated list that the client is registered for; the others are left out, and the token

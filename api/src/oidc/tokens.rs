@@ -27,11 +27,14 @@ pub mod acr {
     /// A guardian: known to the school, identified once by a code sent to the mobile on its file and by the
     /// children's birth dates; present now by a password.
     pub const GUARDIAN_BY_SCHOOL_RECORD: &str = "urn:matricule:acr:guardian-by-school-record";
+    /// A guardian known to the school, who came in by a provisional password that an operator or the school handed out:
+    /// nothing else was proved. Present now by the password chosen in its place.
+    pub const GUARDIAN_BY_PROVISIONAL_PASSWORD: &str = "urn:matricule:acr:guardian-by-provisional-password";
     /// A pupil: identified by the school that handed out the first password; present now by a password.
     pub const PUPIL_BY_SCHOOL: &str = "urn:matricule:acr:pupil-by-school";
 
     /// All of them.
-    pub const ALL: [&str; 2] = [GUARDIAN_BY_SCHOOL_RECORD, PUPIL_BY_SCHOOL];
+    pub const ALL: [&str; 3] = [GUARDIAN_BY_SCHOOL_RECORD, GUARDIAN_BY_PROVISIONAL_PASSWORD, PUPIL_BY_SCHOOL];
 }
 
 /// What both tokens say of the sign-in.

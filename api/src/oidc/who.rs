@@ -124,6 +124,7 @@ impl Who {
     /// What tokens say of it.
     pub fn sign_in(&self, holder: Holder) -> SignIn {
         let acr = match holder {
+            Holder::Guardian(_) if self.account.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,
             Holder::Guardian(_) => acr::GUARDIAN_BY_SCHOOL_RECORD,
             Holder::Pupil(_) => acr::PUPIL_BY_SCHOOL,
         };

@@ -37,5 +37,5 @@ pub use language::Language;
 pub use plain::{accessibility, legal};
 pub use respond::{Page, page};
 pub use samples::Sample;
-pub use switch::switch_language;
+pub use switch::{language_cookie, switch_language};
 pub use view::View;

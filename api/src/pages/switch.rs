@@ -22,14 +22,20 @@ pub async fn switch_language(
     Query(back): Query<Back>,
 ) -> Result<Response, AppError> {
     let language = Language::from_code(&code).ok_or_else(AppError::not_found)?;
+    let mut cookie = language_cookie(&app, language);
+    cookie.make_permanent();
+    let target = local_path(&app, back.from.as_deref().unwrap_or("/"));
+    Ok((CookieJar::new().add(cookie), Redirect::to(&target)).into_response())
+}
+
+/// Keeps a language as long as the browser is open.
+pub fn language_cookie(app: &App, language: Language) -> Cookie<'static> {
     let mut cookie = Cookie::new(COOKIE, language.code());
     cookie.set_path("/");
     cookie.set_same_site(SameSite::Lax);
     cookie.set_http_only(true);
     cookie.set_secure(app.config.is_https());
-    cookie.make_permanent();
-    let target = local_path(&app, back.from.as_deref().unwrap_or("/"));
-    Ok((CookieJar::new().add(cookie), Redirect::to(&target)).into_response())
+    cookie
 }
 
 /// The path if it is one of ours, else the home page: `//elsewhere`, `/\elsewhere` and the like are links to

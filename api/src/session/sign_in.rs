@@ -42,6 +42,9 @@ const FLOOR: Duration = Duration::from_millis(400);
 pub struct Destination {
     #[serde(default, deserialize_with = "return_to::lenient")]
     return_to: Option<ReturnTo>,
+    /// What to write into the field beforehand.
+    #[serde(default)]
+    login: String,
 }
 
 /// What is typed.
@@ -100,7 +103,8 @@ pub async fn show_sign_in(
     let (browser, jar) = cookies.browser(&app)?;
     let token = SignInForm::token(&app, &browser);
     let notice = view.user.as_ref().map_or_else(String::new, |user| view.t1("session-switch", "login", &user.name));
-    let (login, errors, return_to) = (String::new(), FormErrors::new(), destination.return_to);
+    let login = destination.login.chars().take(MAX_LOGIN).filter(|c| !c.is_control()).collect();
+    let (errors, return_to) = (FormErrors::new(), destination.return_to);
     Ok((jar, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response())
 }
 

@@ -1,5 +1,5 @@
 //! Measures the ledger against plain postgres-es and cqrs-es, each on a private PostgreSQL of its own that writes
-//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import`.
+//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import|tokens`.
 //!
 //! Every command prints a table and, as its last line, one JSON object. What is compared runs in turns within one
 //! run, several times over, and the medians count: the ratios then say more than the rates, which are the machine's.
@@ -7,14 +7,20 @@
 mod append;
 mod ceiling;
 #[cfg(feature = "import")]
+mod http;
+#[cfg(feature = "import")]
 mod import;
 mod lag;
 mod measure;
 mod plain;
+#[cfg(feature = "import")]
+mod provide;
 mod query_replay;
 mod replay;
 mod school;
 mod server;
+#[cfg(feature = "import")]
+mod tokens;
 mod usage;
 
 use clap::Parser;
@@ -41,6 +47,13 @@ enum Command {
     /// Importing a whole sample of schools, until the views show it.
     #[cfg(feature = "import")]
     Import(import::Options),
+    /// Tokens, introspection and userinfo, side by side with a certified provider that keeps everything in memory.
+    #[cfg(feature = "import")]
+    Tokens(tokens::Options),
+    /// Matricule as `tokens` measures it.
+    #[cfg(feature = "import")]
+    #[command(hide = true)]
+    Provide(provide::Options),
 }
 
 #[tokio::main]
@@ -50,6 +63,10 @@ async fn main() -> anyhow::Result<()> {
         // Each of its imports has a server of its own.
         #[cfg(feature = "import")]
         Command::Import(options) => import::run(&dir, &options).await?,
+        #[cfg(feature = "import")]
+        Command::Tokens(options) => tokens::run(&dir, &options).await?,
+        #[cfg(feature = "import")]
+        Command::Provide(options) => return provide::run(&options).await,
         Command::Append(options) => {
             let server = server::Server::start(&dir).await?;
             let result = append::run(&server, &options).await?;

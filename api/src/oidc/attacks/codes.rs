@@ -5,9 +5,12 @@ use crate::oidc::registry;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use chrono::TimeDelta;
+use domain::account::{Account, AccountCommand, PasswordOrigin};
+use domain::ids::SecretId;
 use domain::relying_party::{ClientAuthentication, Establishments, GrantType, ResponseMode};
 use futures::future::join_all;
 use ledger::access::{Kind, Of, Wanted, read};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_code_gives_tokens_that_say_what_they_should() {
@@ -46,6 +49,29 @@ async fn point_41_tokens_issued_and_refused_are_in_the_access_log() {
     assert_eq!((issued.subject, issued.relying_party), (Some(world.account.0), Some(world.client.0)));
     assert_eq!(issued.actor, Some(format!("relying-party:{}", world.client)));
     assert_eq!((refused.outcome.as_str(), refused.subject), ("invalid_grant", None));
+}
+
+#[tokio::test]
+async fn acr_says_what_was_proved_and_no_more() {
+    let mut world = World::new().await;
+    let acr = async |world: &World| {
+        let mut browser = world.signed_in().await;
+        claims(&world.tokens(&mut browser).await.1)["acr"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(acr(&world).await, "urn:matricule:acr:guardian-by-school-record");
+    // An operator hands out a provisional password, and whoever has it chooses another: no phone was proved.
+    let (secret, chosen) = (SecretId(Uuid::new_v4()), SecretId(Uuid::new_v4()));
+    let expires_at = world.service.app().clock.now() + TimeDelta::days(1);
+    world.tell::<Account>(world.account.0, AccountCommand::IssueProvisionalPassword { secret, expires_at }).await;
+    let choose = |secret, origin| AccountCommand::ChoosePassword { secret, origin, flow: None };
+    world.tell::<Account>(world.account.0, choose(chosen, PasswordOrigin::ForcedChange)).await;
+    world.credential = chosen;
+    assert_eq!(acr(&world).await, "urn:matricule:acr:guardian-by-provisional-password");
+    // Another password of their own proves nothing more.
+    let own = SecretId(Uuid::new_v4());
+    world.tell::<Account>(world.account.0, choose(own, PasswordOrigin::OwnChange)).await;
+    world.credential = own;
+    assert_eq!(acr(&world).await, "urn:matricule:acr:guardian-by-provisional-password");
 }
 
 #[tokio::test]

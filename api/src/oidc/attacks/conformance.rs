@@ -80,6 +80,27 @@ async fn what_is_not_understood_or_needed_stands_in_nobodys_way() {
 }
 
 #[tokio::test]
+async fn oidcc_login_hint_and_ui_locales_reach_the_sign_in_page_and_nothing_stored() {
+    let world = World::new().await;
+    let mut browser = world.service.browser();
+    let hostile = "t.lefictif\"><script>alert(1)</script>";
+    let hints = [("login_hint", Some(hostile)), ("ui_locales", Some("se en-GB fr"))];
+    let answer = browser.get(&world.request(&hints)).await;
+    assert!(answer.location().starts_with("/sign-in?return_to="), "{}", answer.location());
+    let page = browser.get(answer.location()).await;
+    assert!(
+        page.body.contains("<html lang=\"en\">")
+            && page.body.contains("t.lefictif")
+            && !page.body.contains("<script>alert")
+    );
+    let stored: Vec<String> = sqlx::query_scalar("SELECT request::text FROM service.authorization_request")
+        .fetch_all(&world.service.app().db)
+        .await
+        .unwrap();
+    assert!(stored.len() == 1 && !stored[0].contains("lefictif"));
+}
+
+#[tokio::test]
 async fn oidcc_id_token_hint() {
     let world = World::new().await;
     let mut browser = world.signed_in().await;

@@ -47,6 +47,35 @@ async fn scopes_not_asked_for_release_nothing() {
 }
 
 #[tokio::test]
+async fn an_ine_is_released_only_where_the_registration_names_it() {
+    let mut world = World::new().await;
+    world.become_the_pupil().await;
+    let mut browser = world.signed_in().await;
+    let asks = async |world: &World, browser: &mut crate::testing::Browser| {
+        let scope = "openid affiliation establishment ine";
+        let answer = browser.get(&world.request(&[("scope", Some(scope))])).await;
+        let code = parameter(answer.location(), "code").unwrap_or_else(|| panic!("no code: {}", answer.location()));
+        let tokens = json(&world.redeem(&code).await);
+        let id = super::world::claims(tokens["id_token"].as_str().unwrap());
+        assert!(!id.to_string().contains("123456789AA"), "never in a token that travels in URLs");
+        assert_eq!(id["acr"], "urn:matricule:acr:pupil-by-school");
+        json(&world.userinfo(tokens["access_token"].as_str().unwrap()).await)
+    };
+    let claims = asks(&world, &mut browser).await;
+    assert_eq!(claims["FrEduCtEleveUAI"], college().to_string());
+    assert_eq!(claims["FrEduCtPersonAffiliation"], serde_json::json!(["eleve2d"]));
+    assert_eq!(claims["FrEduCtId"], claims["sub"]);
+    assert!(claims.get("FrEduCtEleveINE").is_none(), "the scope alone does not do: {claims}");
+    let mut named = registration(Establishments::All);
+    named.terms.claims = Some(["FrEduCtEleveINE".to_owned()].into());
+    (world.client, world.secret) = world.register(named).await;
+    let claims = asks(&world, &mut browser).await;
+    let mut names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!((names, &claims["FrEduCtEleveINE"]), (vec!["FrEduCtEleveINE", "sub"], &"123456789AA".into()));
+}
+
+#[tokio::test]
 async fn a_child_who_moves_away_is_out_of_the_former_schools_sight_at_once() {
     let mut world = World::new().await;
     let mut browser = world.signed_in().await;

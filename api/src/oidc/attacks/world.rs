@@ -108,8 +108,19 @@ impl World {
 
     /// The establishment's file says that the child is there, or has left.
     pub async fn enrol(&self, child: PupilId, establishment: Uai, school_year: u16, left_on: Option<NaiveDate>) {
+        let data = self.school_data(child, establishment, school_year, left_on);
+        self.tell::<Pupil>(child.0, PupilCommand::RecordSchoolData(Box::new(data))).await;
+    }
+
+    fn school_data(
+        &self,
+        child: PupilId,
+        establishment: Uai,
+        school_year: u16,
+        left_on: Option<NaiveDate>,
+    ) -> SchoolData {
         let first = child == self.children[0];
-        let data = SchoolData {
+        SchoolData {
             pupil: child,
             ine: None,
             civil_status: CivilStatus {
@@ -131,8 +142,28 @@ impl World {
                 level: GuardianLevel::Legal,
                 relationship: Some(Relationship::Mother),
             }],
-        };
+        }
+    }
+
+    /// From now on the world's account is the first child's own, with an INE.
+    pub async fn become_the_pupil(&mut self) {
+        let child = self.children[0];
+        let mut data = self.school_data(child, college(), 2026, None);
+        data.ine = Some("123456789AA".parse().unwrap());
         self.tell::<Pupil>(child.0, PupilCommand::RecordSchoolData(Box::new(data))).await;
+        (self.account, self.credential) = (AccountId(Uuid::new_v4()), SecretId(Uuid::new_v4()));
+        let expires_at = self.service.app().clock.now() + TimeDelta::days(1);
+        let secret = SecretId(Uuid::new_v4());
+        let origin = PasswordOrigin::ForcedChange;
+        for command in [
+            AccountCommand::Open { account: self.account, holder: Holder::Pupil(child) },
+            AccountCommand::AssignLogin { login: "z.lefictif".to_owned() },
+            AccountCommand::IssueProvisionalPassword { secret, expires_at },
+            AccountCommand::ChoosePassword { secret: self.credential, origin, flow: None },
+        ] {
+            self.tell::<Account>(self.account.0, command).await;
+        }
+        self.views_are_there().await;
     }
 
     async fn activate(&self) {
