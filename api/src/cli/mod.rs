@@ -3,6 +3,7 @@
 mod beside;
 mod config;
 mod demo;
+mod erase;
 mod establishment;
 mod import;
 mod incident;
@@ -81,6 +82,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Erase a person's data for good
+    Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
     Outbox(outbox::Outbox),
     /// Hand out a provisional password
@@ -101,6 +104,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Views(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),
     };
