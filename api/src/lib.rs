@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod erasure;
 pub mod headers;
 pub mod import;
 pub mod incident;

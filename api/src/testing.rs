@@ -75,6 +75,11 @@ impl TestService {
         Self::over(database, config, keys, clock, |router| router).await
     }
 
+    /// Its database.
+    pub fn database(&self) -> &ledger::postgres::Database {
+        &self.database
+    }
+
     /// What its handlers share.
     pub fn app(&self) -> &App {
         &self.running.app

@@ -5,6 +5,7 @@ mod beside;
 mod checkpoint;
 mod config;
 mod demo;
+mod erase;
 mod establishment;
 mod import;
 mod incident;
@@ -92,6 +93,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Erase a person's data for good
+    Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
     Outbox(outbox::Outbox),
     /// Hand out a provisional password
@@ -114,6 +117,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),
     };
