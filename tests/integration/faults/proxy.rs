@@ -30,11 +30,22 @@ pub enum Moment {
     BeforeAnswer,
     /// Half of the answer's bytes come through.
     HalfAnswer,
+    /// The server has committed and then breaks down with an error, as when a disk fails to confirm what it holds.
+    PanicForAnswer,
 }
 
+/// An error of the server's: severity, the same untranslated, code (io_error), message.
+const PANIC: &[u8] = b"SPANIC\0VPANIC\0C58030\0Mcould not fsync the log\0\0";
+
 impl Moment {
-    pub const ALL: [Self; 5] =
-        [Self::BeforeStatement, Self::HalfStatement, Self::AfterStatement, Self::BeforeAnswer, Self::HalfAnswer];
+    pub const ALL: [Self; 6] = [
+        Self::BeforeStatement,
+        Self::HalfStatement,
+        Self::AfterStatement,
+        Self::BeforeAnswer,
+        Self::HalfAnswer,
+        Self::PanicForAnswer,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -43,6 +54,7 @@ impl Moment {
             Self::AfterStatement => "connection cut after the statement",
             Self::BeforeAnswer => "connection cut before the answer",
             Self::HalfAnswer => "connection cut within the answer",
+            Self::PanicForAnswer => "a commit answered by the server's breakdown",
         }
     }
 }
@@ -125,6 +137,8 @@ struct Connection {
     started: bool,
     /// Prepared statements that write to the ledger.
     writing: HashSet<Vec<u8>>,
+    /// Within a transaction that a statement of its own began and will end.
+    in_transaction: bool,
     /// Set while the answer is held back that is to be lost.
     losing: Option<Moment>,
     answer: Vec<u8>,
@@ -148,6 +162,7 @@ impl Connection {
             asked: Vec::new(),
             started: false,
             writing: HashSet::new(),
+            in_transaction: false,
             losing: None,
             answer: Vec::new(),
         }
@@ -200,7 +215,7 @@ impl Connection {
                     }
                     return Err(Over);
                 }
-                Some(moment @ (Moment::BeforeAnswer | Moment::HalfAnswer)) => {
+                Some(moment @ (Moment::BeforeAnswer | Moment::HalfAnswer | Moment::PanicForAnswer)) => {
                     self.losing = Some(moment);
                     self.server.write_all(&message).await?;
                 }
@@ -250,9 +265,15 @@ impl Connection {
             // Destination portal, then the statement's name.
             Some(b'B') => {
                 let portal = text(5).unwrap_or_default().len();
-                text(6 + portal).is_some_and(|statement| self.writing.contains(statement))
+                let writes = text(6 + portal).is_some_and(|statement| self.writing.contains(statement));
+                writes && !self.in_transaction
             }
-            Some(b'Q') => !self.writing.is_empty() && message.windows(6).any(|window| window == b"COMMIT"),
+            Some(b'Q') => {
+                let says = |word: &[u8]| message.windows(word.len()).any(|window| window == word);
+                let commits = says(b"COMMIT");
+                self.in_transaction = says(b"BEGIN") || (self.in_transaction && !commits && !says(b"ROLLBACK"));
+                commits && !self.writing.is_empty()
+            }
             _ => false,
         }
     }
@@ -270,6 +291,10 @@ impl Connection {
         }
         if moment == Moment::HalfAnswer {
             self.client.write_all(&self.answer[..self.answer.len() / 2]).await?;
+        }
+        if moment == Moment::PanicForAnswer {
+            let length = u32::try_from(4 + PANIC.len()).expect("it is short").to_be_bytes();
+            self.client.write_all(&[b"E", &length[..], PANIC].concat()).await?;
         }
         Err(Over)
     }

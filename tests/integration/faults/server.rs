@@ -2,7 +2,7 @@
 
 use super::migrated;
 use ledger::postgres::testing::TempDataDir;
-use ledger::postgres::{EmbeddedPostgres, Role};
+use ledger::postgres::{DataDir, EmbeddedPostgres, Role};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -119,6 +119,14 @@ impl Server {
             // A child may have ended.
             let _ = rustix::process::prlimit(Some(pid), Resource::Fsize, limit);
         }
+    }
+
+    /// How often a write was refused for want of room, by the server's log.
+    pub fn refusals(&self) -> usize {
+        let log = DataDir::existing(self.data()).map(|dir| dir.log()).expect("the data directory is there");
+        let log = std::fs::read(log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        log.matches("No space left on device").count() + log.matches("File too large").count()
     }
 
     /// Takes away the room for growing, soon after where the log is now.

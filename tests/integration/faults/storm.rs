@@ -47,7 +47,7 @@ enum Fault {
 
 impl Fault {
     fn random(random: &mut StdRng) -> Self {
-        match random.random_range(0..20) {
+        match random.random_range(0..21) {
             0 | 1 => Self::KillInstance,
             2 | 3 => Self::KillServer,
             4 | 5 => Self::KillBackend,
@@ -55,10 +55,10 @@ impl Fault {
             7 => Self::KillEverything,
             8 => Self::StopServer,
             9 => Self::EndSessions,
-            10..15 => Self::Cut(Moment::ALL[random.random_range(0..Moment::ALL.len())]),
-            15 => Self::LimitFiles,
-            16 => Self::FillDisk,
-            17 | 18 => Self::ClockBack,
+            10..16 => Self::Cut(Moment::ALL[random.random_range(0..Moment::ALL.len())]),
+            16 => Self::LimitFiles,
+            17 => Self::FillDisk,
+            18 | 19 => Self::ClockBack,
             _ => Self::Freeze,
         }
     }
@@ -183,15 +183,17 @@ impl Scene {
             Fault::EndSessions => return self.end_sessions().await,
             Fault::Cut(moment) => return self.cut(moment).await,
             Fault::LimitFiles => {
+                let before = self.server.refusals();
                 self.server.take_room(random).await;
-                let bitten = self.until_trouble().await;
+                let bitten = self.until_trouble(before, random).await;
                 self.server.give_room();
                 return bitten;
             }
             Fault::FillDisk if !self.server.is_alone() => return false,
             Fault::FillDisk => {
+                let before = self.server.refusals();
                 let ballast = self.server.fill();
-                let bitten = self.until_trouble().await;
+                let bitten = self.until_trouble(before, random).await;
                 std::fs::remove_file(ballast).expect("the ballast is ours");
                 return bitten;
             }
@@ -244,24 +246,24 @@ impl Scene {
         true
     }
 
-    /// Orders units until something is refused or nothing moves.
-    async fn until_trouble(&mut self) -> bool {
+    /// Orders units until the server has been refused a write, and then for as long as it takes to be in the middle
+    /// of whatever that leads to.
+    async fn until_trouble(&mut self, before: usize, random: &mut StdRng) -> bool {
+        let began = Instant::now();
+        // The server's log may be on the full disk itself.
         let refused = |scene: &Self| scene.said.lock().expect("no holder panics").refused.len();
-        let (before, began) = (refused(self), Instant::now());
-        let (mut answers, mut moved) = (self.answers(), Instant::now());
-        while began.elapsed() < PATIENCE {
-            if refused(self) > before || moved.elapsed() > Duration::from_millis(700) {
-                return true;
+        let units = refused(self);
+        while self.server.refusals() == before && refused(self) == units {
+            if began.elapsed() > PATIENCE {
+                return false;
             }
             for instance in self.instances.iter_mut().flatten().filter(|instance| instance.owed() < 6) {
                 instance.append(12);
             }
-            if self.answers() != answers {
-                (answers, moved) = (self.answers(), Instant::now());
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        false
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..400))).await;
+        true
     }
 }
 
