@@ -7,10 +7,13 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use ledger::Ledger;
+use ledger::access::AccessLog;
+use ledger::checkpoint::Health;
 use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The service's state. Cheap to clone.
 #[derive(Clone)]
@@ -32,10 +35,14 @@ pub struct Parts {
     pub keys: Keys,
     /// What became of messages.
     pub sending: Sending,
+    /// How checkpoints fare.
+    pub checkpoints: watch::Receiver<Health>,
     /// What guards the ways in.
     pub guard: Guard,
     /// The record of requests.
     pub requests: RequestLog,
+    /// The access log.
+    pub access: AccessLog,
 }
 
 impl App {

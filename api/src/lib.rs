@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`router`], the table of contents.
 
+pub mod access;
 pub mod activation;
 pub mod app;
 pub mod cli;
@@ -16,6 +17,7 @@ mod listen;
 pub mod oidc;
 pub mod pages;
 pub mod password;
+pub mod proof;
 pub mod reset;
 pub mod router;
 pub mod running;

@@ -10,8 +10,12 @@
 //!   [`Ledger::append`] has returned.
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
+//! - The tree is published as tiles ([`tree`]) under signed checkpoints ([`checkpoint`]).
 
+pub mod access;
 mod bulk;
+pub mod checkpoint;
+mod copy;
 mod error;
 mod execute;
 pub mod leaf;
@@ -25,6 +29,7 @@ mod reserve;
 pub mod seal;
 mod store;
 mod tail;
+pub mod tree;
 mod unit;
 mod upcast;
 pub mod vault;
@@ -61,6 +66,7 @@ struct Inner {
     tail: Tail,
     upcasters: Arc<Upcasters>,
     clock: Clock,
+    tree: tree::Tree,
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -111,6 +117,7 @@ impl Ledger {
         let (queue, writer) = writer::spawn(pool.clone(), keys.clone(), tail.clone(), clock.clone(), options.patience);
         let listener = tokio::spawn(tail::listen(pool.clone(), tail.clone(), keys.clone()));
         Ok(Self(Arc::new(Inner {
+            tree: tree::Tree::new(pool.clone()),
             pool,
             master,
             keys,
@@ -143,7 +150,7 @@ impl Ledger {
                 Outcome::Appended(appended) => return Ok(appended),
                 Outcome::Refused(error) => return Err(error),
                 Outcome::Reseal(again) => {
-                    prepared = prepare::prepare(again.unit, self.keys(), &self.0.master).await?;
+                    prepared = prepare::prepare_again(again.unit, self.keys(), &self.0.master).await?;
                 }
             }
         }

@@ -138,6 +138,17 @@ impl Ledger {
         self.decode_rows(rows, |raw, upcasters, ciphers| raw.decode(upcasters, ciphers)).await
     }
 
+    /// A page of few events, read by a prepared query.
+    pub(crate) async fn few<E: AnyEvent>(&self, from: u64, limit: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let range = arguments2(clamp(from), clamp(from.saturating_add(limit)))?;
+        let events = self.select("WHERE e.position >= $1 AND e.position < $2 ORDER BY e.position", range).await?;
+        match events.iter().zip(from..).find(|(event, expected): &(&RecordedEvent<E>, u64)| event.position != *expected)
+        {
+            Some((event, expected)) => Err(broken(expected, &format!("missing; {} follows", event.position))),
+            None => Ok(events),
+        }
+    }
+
     /// Decodes rows of [`COLUMNS`], with the keys they need fetched in one query.
     pub(crate) async fn decode_rows<T: Send + 'static>(
         &self,

@@ -227,8 +227,10 @@ mod tests {
         let pool = database.pool(Role::Service, 2).await.unwrap();
         tables::install(&pool).await.unwrap();
         for name in Name::ALL {
+            // What an erasure leaves would prove nothing.
             let events: Vec<_> = samples::every_event()
                 .into_iter()
+                .filter(|event| event.erases().is_none())
                 .zip(0..)
                 .map(|(event, position)| recorded(position, event))
                 .collect();

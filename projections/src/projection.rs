@@ -2,6 +2,7 @@
 
 use crate::{accounts::Accounts, audit::Audit, people::People, services::Services};
 use cqrs_es::Aggregate;
+use domain::Event;
 use domain::account::Account;
 use domain::establishment::Establishment;
 use domain::guardian::Guardian;
@@ -92,7 +93,11 @@ impl Name {
     /// tables of another version rebuild them beside and swap.
     pub fn version(self) -> i32 {
         match self {
-            Self::People | Self::Accounts | Self::Services | Self::Audit => 1,
+            Self::Services => 1,
+            // 2: erasure takes a person's rows away.
+            Self::People | Self::Accounts => 2,
+            // 2: marks.
+            Self::Audit => 2,
         }
     }
 
@@ -129,13 +134,13 @@ impl Name {
     /// Whether events of these streams may change it. It does nothing with others, whatever they say, so that one
     /// that can't be decoded is no obstacle to it. Streams of a kind that this program does not know may.
     pub(crate) fn reads(self, stream_type: &str) -> bool {
-        let without: &[&str] = match self {
-            Self::People => &[Account::TYPE, Establishment::TYPE, RelyingParty::TYPE],
-            Self::Accounts => &[Pupil::TYPE, Guardian::TYPE, Establishment::TYPE, RelyingParty::TYPE],
-            Self::Services => &[Pupil::TYPE, Guardian::TYPE, Account::TYPE],
-            Self::Audit => &[],
+        let own: &[&str] = match self {
+            Self::People => &[Pupil::TYPE, Guardian::TYPE],
+            Self::Accounts => &[Account::TYPE],
+            Self::Services => &[Establishment::TYPE, RelyingParty::TYPE],
+            Self::Audit => return true,
         };
-        !without.contains(&stream_type)
+        own.contains(&stream_type) || !Event::STREAM_TYPES.contains(&stream_type)
     }
 
     /// Index in [`Name::ALL`]; also its number in advisory locks, so it must not change.

@@ -123,6 +123,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         "imports.tokens: give the SHA-256 of each token, 64 hexadecimal digits, not the token itself",
     );
     refuse(!(0.0..=1.0).contains(&config.imports.departure_share), "imports.departure_share: a number from 0 to 1");
+    refuse(
+        config.retention.access_log < super::Span::days(31),
+        "retention.access_log: 31days at least; the law asks for six months to a year",
+    );
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
     refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");
@@ -141,6 +145,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.demo.inbox && !config.listen.ip().is_loopback(),
         "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
     );
+    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
     let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
     outgoing.for_each(|fault| refuse(true, fault));
     if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }

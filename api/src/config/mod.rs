@@ -8,6 +8,7 @@
 
 mod load;
 mod outgoing;
+mod proof;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -16,6 +17,7 @@ use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
 pub use outgoing::{Sms, SmsFormat, Smtp, SmtpTls};
+pub use proof::{Proof, ProofKeep, ProofKey, ProofStore, ProofWitness};
 pub use values::{Secret, Size, Span};
 
 use crate::pages::Language;
@@ -61,6 +63,10 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
+    /// Checkpoints of the ledger.
+    pub proof: Proof,
+    /// How long what is kept is kept.
+    pub retention: Retention,
     /// The demo.
     pub demo: Demo,
 }
@@ -213,6 +219,20 @@ impl Default for Imports {
     }
 }
 
+/// `[retention]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Whole months of the access log go when they ended so long ago.
+    pub access_log: Span,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { access_log: Span::days(365) }
+    }
+}
+
 /// `[demo]`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -240,6 +260,8 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
+            proof: Proof::default(),
+            retention: Retention::default(),
             demo: Demo::default(),
         }
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use ledger::checkpoint::Health;
 use projections::{Name, poison};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,6 +37,8 @@ pub struct Readiness {
     skipped: usize,
     /// What became of messages since this instance started.
     messages: Counts,
+    /// How checkpoints fare. Requests are served even where none can be signed: the alert is for who runs the service.
+    checkpoint: Health,
 }
 
 /// A view that stands still.
@@ -63,7 +66,8 @@ async fn look(app: &App) -> sqlx::Result<Readiness> {
         (stop.view.as_str(), Stopped { position: stop.fault.position, event_type, since: stop.since })
     });
     let (stopped, skipped) = (stopped.collect(), poison::skips(&app.db).await?.len());
-    Ok(Readiness { ready: true, database: true, behind, stopped, skipped, messages: app.sending.counts() })
+    let (messages, checkpoint) = (app.sending.counts(), app.checkpoints.borrow().clone());
+    Ok(Readiness { ready: true, database: true, behind, stopped, skipped, messages, checkpoint })
 }
 
 async fn behind(app: &App) -> sqlx::Result<BTreeMap<&'static str, u64>> {

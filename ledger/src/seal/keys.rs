@@ -1,10 +1,11 @@
 //! The subjects' keys: random, one per person, stored wrapped by the master key in a schema of their own.
 
 use super::{Cipher, KEY_LEN, MasterKeys, SealError, random};
+use crate::copy::{Fields, copy_out};
 use domain::ids::SubjectId;
 use sqlx::PgPool;
 use sqlx::types::Uuid;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -64,6 +65,15 @@ impl KeyStore {
         &self,
         subjects: impl IntoIterator<Item = SubjectId>,
     ) -> Result<HashMap<SubjectId, Known>, KeyError> {
+        self.get_but(subjects, &HashSet::new()).await
+    }
+
+    /// [`KeyStore::get`], without asking the database about `new` ones.
+    pub(crate) async fn get_but(
+        &self,
+        subjects: impl IntoIterator<Item = SubjectId>,
+        new: &HashSet<SubjectId>,
+    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
         let mut found = HashMap::new();
         let mut missing = Vec::new();
         let generation = {
@@ -76,6 +86,7 @@ impl KeyStore {
                     Some(known) => {
                         found.insert(subject, known.clone());
                     }
+                    None if new.contains(&subject) => {}
                     None => missing.push(subject.0),
                 }
             }
@@ -114,6 +125,65 @@ impl KeyStore {
             found.insert(subject, known);
         }
         Ok(found)
+    }
+
+    /// [`KeyStore::get`] for events recorded from one time to another (microseconds since the Unix epoch). Whoever
+    /// first appears among them got their key with them: those keys lie side by side and come at a stroke.
+    pub(crate) async fn get_created(
+        &self,
+        subjects: HashSet<SubjectId>,
+        from: i64,
+        to: i64,
+    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
+        let (mut found, generation) = self.cached(&subjects);
+        if subjects.len() - found.len() >= MANY {
+            let statement = format!(
+                "COPY (SELECT subject, wrapped FROM keys.subject_key WHERE created_at BETWEEN \
+                 'epoch'::timestamptz + '{from} us'::interval AND 'epoch'::timestamptz + '{to} us'::interval) \
+                 TO STDOUT (FORMAT BINARY)"
+            );
+            let bytes = copy_out(&self.pool, &statement, subjects.len() * 100).await?;
+            let malformed = || KeyError::Seal(SealError::Malformed("the database sent a malformed key"));
+            let mut rows = Fields::after_header(&bytes).ok_or_else(malformed)?;
+            while rows.next_row(2).ok_or_else(malformed)?.is_some() {
+                let subject = rows.field().and_then(|id| Uuid::from_slice(id).ok()).ok_or_else(malformed)?;
+                let wrapped = rows.optional().ok_or_else(malformed)?;
+                let subject = SubjectId(subject);
+                if subjects.contains(&subject) && !found.contains_key(&subject) {
+                    found.insert(subject, self.known(subject, wrapped)?);
+                }
+            }
+            self.remember(&found, generation);
+        }
+        if found.len() < subjects.len() {
+            found.extend(
+                self.get(subjects.into_iter().filter(|subject| !found.contains_key(subject)).collect::<Vec<_>>())
+                    .await?,
+            );
+        }
+        Ok(found)
+    }
+
+    fn cached(&self, subjects: &HashSet<SubjectId>) -> (HashMap<SubjectId, Known>, u64) {
+        let cache = self.lock();
+        let known = subjects.iter().filter_map(|subject| Some((*subject, cache.keys.get(subject)?.clone())));
+        (known.collect(), cache.generation)
+    }
+
+    fn remember(&self, read: &HashMap<SubjectId, Known>, generation: u64) {
+        let mut cache = self.lock();
+        if cache.generation == generation {
+            for (subject, known) in read {
+                cache.insert(*subject, known.clone());
+            }
+        }
+    }
+
+    fn known(&self, subject: SubjectId, wrapped: Option<&[u8]>) -> Result<Known, SealError> {
+        Ok(match wrapped {
+            None => Known::Destroyed,
+            Some(wrapped) => Known::Key(Arc::new(self.unwrap(subject, wrapped)?)),
+        })
     }
 
     fn unwrap(&self, subject: SubjectId, wrapped: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, SealError> {

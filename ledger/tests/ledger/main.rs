@@ -1,6 +1,8 @@
 //! The ledger against a real PostgreSQL.
 
+mod access;
 mod append;
+mod checkpoint;
 mod crashes;
 mod golden;
 mod guards;
@@ -9,3 +11,4 @@ mod reading;
 mod sealing;
 mod stores;
 mod support;
+mod tree;
