@@ -17,6 +17,7 @@ pub mod incident;
 pub mod limits;
 mod listen;
 pub mod oidc;
+pub mod outbound;
 pub mod pages;
 pub mod password;
 pub mod proof;
