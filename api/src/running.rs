@@ -1,12 +1,14 @@
 //! The service's parts, opened in order, at work, and stopped in order.
 
 use crate::app::{App, Parts};
+use crate::audit;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
+use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::Context;
 use ledger::access::AccessLog;
@@ -67,6 +69,7 @@ impl Running {
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
+        audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
         let keys = Keys::new(db.clone(), ledger.clone());
@@ -79,8 +82,22 @@ impl Running {
         };
         let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
         let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
-        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests, access };
-        let app = App::new(parts);
+        let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
+        let client_keys = ClientKeyCache::new(outbound);
+        let app = App::new(Parts {
+            config,
+            clock,
+            db,
+            ledger,
+            views,
+            keys,
+            client_keys,
+            sending,
+            checkpoints,
+            guard,
+            requests,
+            access,
+        });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
         Ok(Self { app, database, runner, delivery, checkpoints: signing, record, accesses, tidying })

@@ -9,7 +9,7 @@ use crate::{Ledger, Upcasters};
 use domain::ids::SubjectId;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Events per page of a stream: large enough to make a query's fixed cost small, small enough to keep in memory.
@@ -35,6 +35,24 @@ pub(crate) struct Page {
     /// Where each row's first field begins.
     rows: Vec<usize>,
     keys: HashMap<SubjectId, Known>,
+}
+
+/// Buffers that pages lay in and the next ones can: the system would take such large ones back and give new ones,
+/// zeroed, each time. Cheap to clone.
+#[derive(Clone, Default)]
+struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    /// An empty one with room for so many events, up to a page.
+    fn take(&self, events: u64) -> Vec<u8> {
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| Vec::with_capacity(usize::try_from(events.min(PAGE)).unwrap_or_default() * ROW))
+    }
+
+    fn give(&self, mut used: Vec<u8>) {
+        used.clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(used);
+    }
 }
 
 impl Ledger {
@@ -67,20 +85,30 @@ impl Ledger {
         to: u64,
     ) -> impl Stream<Item = Result<Vec<RecordedEvent<E>>, ReadError>> + Send + use<E> {
         let ledger = self.clone();
+        let buffers = Buffers::default();
         let pages = stream::iter((from..to).step_by(PAGE as usize)).map(move |first| {
-            let page = tokio::spawn(ledger.clone().whole_page(first, PAGE.min(to - first)));
+            let page = tokio::spawn(ledger.clone().whole_page(first, PAGE.min(to - first), buffers.clone()));
             async move { page.await.map_err(|_| ReadError::Cancelled)? }
         });
         pages.buffered(AHEAD)
     }
 
-    async fn whole_page<E: AnyEvent>(self, from: u64, count: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
-        let page = self.fetch(from, count).await?;
+    async fn whole_page<E: AnyEvent>(
+        self,
+        from: u64,
+        count: u64,
+        buffers: Buffers,
+    ) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let page = self.fetch(from, count, buffers.take(count)).await?;
         if page.len() as u64 != count {
             return Err(broken(from + page.len() as u64, &"missing"));
         }
         let upcasters = self.upcasters();
-        let decoded = tokio::task::spawn_blocking(move || page.decode(0, page.len(), &upcasters, from));
+        let decoded = tokio::task::spawn_blocking(move || {
+            let events = page.decode(0, page.len(), &upcasters, from);
+            buffers.give(page.bytes);
+            events
+        });
         decoded.await.map_err(|_| ReadError::Cancelled)?
     }
 
@@ -96,18 +124,17 @@ impl Ledger {
 
     /// A task of its own: a connection left in the middle of a COPY would be of no more use.
     pub(crate) fn start(self, from: u64, limit: u64) -> tokio::task::JoinHandle<Result<Page, ReadError>> {
-        tokio::spawn(async move { self.fetch(from, limit).await })
+        tokio::spawn(async move { self.fetch(from, limit, Buffers::default().take(limit)).await })
     }
 
-    async fn fetch(&self, from: u64, limit: u64) -> Result<Page, ReadError> {
+    async fn fetch(&self, from: u64, limit: u64, mut bytes: Vec<u8>) -> Result<Page, ReadError> {
         let to = from.saturating_add(limit).min(i64::MAX as u64);
         let copy = format!(
             "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
              recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
              WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
         );
-        let expected = usize::try_from(limit.min(PAGE)).unwrap_or_default() * ROW;
-        let bytes = copy_out(self.pool(), &copy, expected).await?;
+        copy_out(self.pool(), &copy, &mut bytes).await?;
         let mut rows = Vec::new();
         let mut wanted = HashSet::new();
         let mut reader = Fields::after_header(&bytes).ok_or_else(|| malformed(from))?;
@@ -118,7 +145,9 @@ impl Ledger {
             if position != expected {
                 return Err(broken(expected, &format!("missing; {position} follows")));
             }
-            wanted.extend(subjects(position, segments)?);
+            for subject in subjects(position, segments)? {
+                wanted.insert(subject?);
+            }
         }
         let time = |start: Option<&usize>| {
             let row = start.and_then(|start| Fields { bytes: &bytes, at: *start }.row());

@@ -4,15 +4,14 @@ use futures::TryStreamExt;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolCopyExt;
 
-/// The whole answer to a `COPY … TO STDOUT (FORMAT BINARY)`; `expected` bytes, about. A future dropped in the middle
-/// leaves a connection that is of no more use: run it in a task of its own.
-pub(crate) async fn copy_out(pool: &PgPool, statement: &str, expected: usize) -> Result<Vec<u8>, sqlx::Error> {
-    let mut bytes = Vec::with_capacity(expected);
+/// Takes in the whole answer to a `COPY … TO STDOUT (FORMAT BINARY)`. A future dropped in the middle leaves a
+/// connection that is of no more use: run it in a task of its own.
+pub(crate) async fn copy_out(pool: &PgPool, statement: &str, into: &mut Vec<u8>) -> Result<(), sqlx::Error> {
     let mut messages = pool.copy_out_raw(statement).await?;
     while let Some(message) = messages.try_next().await? {
-        bytes.extend_from_slice(&message);
+        into.extend_from_slice(&message);
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Walks the fields of its rows.

@@ -158,7 +158,9 @@ impl Ledger {
         let mut wanted: HashSet<SubjectId> = HashSet::new();
         for row in &rows {
             let raw = raw(row)?;
-            wanted.extend(subjects(raw.position, raw.segments)?);
+            for subject in subjects(raw.position, raw.segments)? {
+                wanted.insert(subject?);
+            }
         }
         let known = self.keys().get(wanted).await?;
         let upcasters = self.upcasters();

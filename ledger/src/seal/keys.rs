@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 
 /// From so many keys on, planning their query anew pays.
 const MANY: usize = 64;
+/// Bytes of a key's row as PostgreSQL sends it, about.
+const KEY_ROW: usize = 96;
 
 /// What is known of a subject's key.
 #[derive(Clone)]
@@ -111,11 +113,7 @@ impl KeyStore {
         let mut read = Vec::with_capacity(rows.len());
         for (subject, wrapped) in rows {
             let subject = SubjectId(subject);
-            let known = match wrapped {
-                None => Known::Destroyed,
-                Some(wrapped) => Known::Key(Arc::new(self.unwrap(subject, &wrapped)?)),
-            };
-            read.push((subject, known));
+            read.push((subject, self.known(subject, wrapped.as_deref())?));
         }
         let mut cache = self.lock();
         for (subject, known) in read {
@@ -142,7 +140,8 @@ impl KeyStore {
                  'epoch'::timestamptz + '{from} us'::interval AND 'epoch'::timestamptz + '{to} us'::interval) \
                  TO STDOUT (FORMAT BINARY)"
             );
-            let bytes = copy_out(&self.pool, &statement, subjects.len() * 100).await?;
+            let mut bytes = Vec::with_capacity(subjects.len() * KEY_ROW);
+            copy_out(&self.pool, &statement, &mut bytes).await?;
             let malformed = || KeyError::Seal(SealError::Malformed("the database sent a malformed key"));
             let mut rows = Fields::after_header(&bytes).ok_or_else(malformed)?;
             while rows.next_row(2).ok_or_else(malformed)?.is_some() {
@@ -155,12 +154,8 @@ impl KeyStore {
             }
             self.remember(&found, generation);
         }
-        if found.len() < subjects.len() {
-            found.extend(
-                self.get(subjects.into_iter().filter(|subject| !found.contains_key(subject)).collect::<Vec<_>>())
-                    .await?,
-            );
-        }
+        let others: Vec<SubjectId> = subjects.into_iter().filter(|subject| !found.contains_key(subject)).collect();
+        found.extend(self.get(others).await?);
         Ok(found)
     }
 
