@@ -10,6 +10,7 @@ use replay::incident::incident;
 use replay::language::Language;
 use replay::source::{Location, Opened};
 use replay::state::{Moment, resolve, state};
+use replay::witness;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Prove that the ledger is as recorded and that every view is what it says
     Check,
+    /// Cosign the checkpoints of other institutions' logs; needs no ledger
+    Witness(witness::Options),
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 impl Replay {
     async fn run(self) -> anyhow::Result<ExitCode> {
+        if let Command::Witness(options) = self.command {
+            tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+            witness::run(options).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         let opened = self.location.open().await?;
         let result = self.command.run(&opened, language).await;
@@ -105,6 +113,8 @@ impl Command {
                     return Ok(ExitCode::FAILURE);
                 }
             }
+            // Needs no ledger: it has been run before one was opened.
+            Self::Witness(_) => {}
             Self::Check => {
                 let live = std::io::stderr().is_terminal();
                 let checked = check(&opened.ledger, &opened.pool, |stage, done| {

@@ -3,4 +3,5 @@
 mod checking;
 mod support;
 mod telling;
+mod witness;
 mod words;
