@@ -9,6 +9,7 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use anyhow::Context;
+use ledger::access::AccessLog;
 use ledger::checkpoint::{Checkpoints, Health, State};
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
@@ -21,7 +22,7 @@ use tokio::task::JoinHandle;
 
 /// Connections of the service without `database.max_connections`.
 const CONNECTIONS: u32 = 24;
-/// Of those, for the record of requests, so that a busy service can still say what went wrong.
+/// Of those, for the record of requests and the access log, so that a busy service can still say what went wrong.
 const RECORD_CONNECTIONS: u32 = 1;
 /// The last writes of the background may take so long when the service stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -35,6 +36,7 @@ pub struct Running {
     delivery: Delivery,
     checkpoints: Option<Checkpoints>,
     record: JoinHandle<()>,
+    accesses: JoinHandle<()>,
     tidying: JoinHandle<()>,
 }
 
@@ -60,6 +62,7 @@ impl Running {
         let connections = config.database.max_connections.unwrap_or(CONNECTIONS);
         let db = database.pool(Role::Service, connections - RECORD_CONNECTIONS).await?;
         let its_own = database.pool(Role::Service, RECORD_CONNECTIONS).await?;
+        let (access, accesses) = AccessLog::start(its_own.clone());
         let (requests, record) = RequestLog::start(its_own, config.http.request_retention.0);
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
@@ -76,16 +79,16 @@ impl Running {
         };
         let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
         let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
-        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests };
+        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests, access };
         let app = App::new(parts);
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
-        Ok(Self { app, database, runner, delivery, checkpoints: signing, record, tidying })
+        Ok(Self { app, database, runner, delivery, checkpoints: signing, record, accesses, tidying })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, checkpoints, record, tidying } = self;
+        let Self { app, database, runner, delivery, checkpoints, record, accesses, tidying } = self;
         // Whatever it leaves half-done is done by the next round.
         tidying.abort();
         let _ = tidying.await;
@@ -98,9 +101,11 @@ impl Running {
         runner.stop().await;
         let db = app.db.clone();
         drop(app);
-        // It ends once the last sender is gone; a request that was given up may still hold one.
-        if tokio::time::timeout(FAREWELL, record).await.is_err() {
-            tracing::warn!("the record of requests did not finish");
+        // They end once the last sender is gone; a request that was given up may still hold one.
+        for (what, writer) in [("the record of requests", record), ("the access log", accesses)] {
+            if tokio::time::timeout(FAREWELL, writer).await.is_err() {
+                tracing::warn!("{what} did not finish");
+            }
         }
         // A connection that a given-up request still holds is not waited for longer either.
         if tokio::time::timeout(FAREWELL, db.close()).await.is_err() {

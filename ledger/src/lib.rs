@@ -12,8 +12,10 @@
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
 //! - The tree is published as tiles ([`tree`]) under signed checkpoints ([`checkpoint`]).
 
+pub mod access;
 mod bulk;
 pub mod checkpoint;
+mod copy;
 mod error;
 mod execute;
 pub mod leaf;
@@ -35,7 +37,7 @@ mod verify;
 pub mod writer;
 
 pub use error::{AppendError, ExecuteError, ReadError};
-pub use record::{AnyEvent, RecordedEvent};
+pub use record::{AnyEvent, Header, RecordedEvent};
 pub use seal::{MasterKeys, MasterKeysError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};

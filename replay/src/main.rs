@@ -2,14 +2,19 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
+use ledger::Header;
+use ledger::access::Query;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
 use replay::check::{Checked, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
+use replay::moment::{Moment, resolve};
+use replay::questions::Question;
 use replay::source::{Location, Opened};
-use replay::state::{Moment, resolve, state};
+use replay::state::state;
+use replay::trace;
 use replay::witness;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -23,6 +28,9 @@ struct Replay {
     /// Language of the answers [default: by LANG, else fr]
     #[arg(long, global = true)]
     language: Option<Language>,
+    /// What the answer is needed for, in a few words; kept in the access log with the read
+    #[arg(long, global = true, value_name = "TEXT")]
+    purpose: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -33,6 +41,9 @@ enum Command {
     History {
         /// Id or login
         account: String,
+        /// A time (RFC 3339) or a position [default: now]
+        #[arg(long, value_name = "TIME|POSITION")]
+        at: Option<Moment>,
     },
     /// Show an account as it was at a moment
     State {
@@ -45,6 +56,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Question(Question),
     /// Tell what stands behind an incident reference: the request, its commands, their events
     Incident {
         /// As the user reads it out, e.g. K7R-2WA-Q0XZ; case, dashes and spaces don't matter
@@ -83,33 +96,57 @@ impl Replay {
         }
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         let opened = self.location.open().await?;
-        let result = self.command.run(&opened, language).await;
+        let result = self.command.run(&opened, language, self.purpose).await;
         opened.close().await;
         result
     }
 }
 
 impl Command {
-    async fn run(self, opened: &Opened, language: Language) -> anyhow::Result<ExitCode> {
+    async fn run(self, opened: &Opened, language: Language, purpose: Option<String>) -> anyhow::Result<ExitCode> {
         let mut out = std::io::stdout();
+        let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
-            Self::History { account } => {
+            Self::History { account, at } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                history(&opened.ledger, &opened.views, account, language, &mut out).await?;
+                let as_of = resolve(ledger, at).await?;
+                let query = trace::of_account(ledger, "history", account).await?;
+                let mut told = Vec::new();
+                let results = history(ledger, &opened.views, account, as_of, language, &mut told).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                trace::staff_read(ledger, pool, Query { filter, results, purpose, ..query }).await?;
+                out.write_all(&told)?;
             }
             Self::State { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                let (position, recorded_at) = resolve(&opened.ledger, at).await?;
-                let found = state(&opened.ledger, account, position, recorded_at).await?;
+                let as_of = resolve(ledger, at).await?;
+                let found = state(ledger, account, as_of).await?;
+                let query = trace::of_account(ledger, "state", account).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
                 } else {
                     write!(out, "{}", found.table(language))?;
                 }
             }
+            Self::Question(question) => question.answer(opened, language, purpose, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
-                if !incident(&opened.ledger, &opened.pool, reference, language, &mut out).await? {
+                let mut told = Vec::new();
+                let found = incident(ledger, pool, reference, language, &mut told).await?;
+                let events = ledger.read_by_reference(reference.compact()).await?;
+                let query = Query {
+                    name: "incident",
+                    concerned: trace::of_events(&events),
+                    purpose,
+                    filter: Some(format!("reference={}", reference.compact())),
+                    results: events.len() as u64,
+                    ..Query::default()
+                };
+                trace::staff_read(ledger, pool, query).await?;
+                out.write_all(&told)?;
+                if !found {
                     return Ok(ExitCode::FAILURE);
                 }
             }
@@ -174,6 +211,33 @@ fn report(checked: &Checked, language: Language) -> String {
             (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
         });
         view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));
+    }
+    text + &poisoned(checked, french)
+}
+
+/// Where views stand still, and what they pass over by decision.
+fn poisoned(checked: &Checked, french: bool) -> String {
+    let what = |event: &Option<Header>| match event {
+        Some(event) => event.event_type.clone(),
+        None => if french { "aucun événement" } else { "no event there" }.to_owned(),
+    };
+    let mut text = String::new();
+    for stop in &checked.stops {
+        let (view, position, event, since) = (stop.view, stop.fault.position, what(&stop.event), stop.since);
+        text.push_str(&if french {
+            format!("Vue {view} : ARRÊTÉE à la position {position} ({event}) depuis le {since}.\n")
+        } else {
+            format!("View {view}: STOPPED at position {position} ({event}) since {since}.\n")
+        });
+    }
+    for skip in &checked.skips {
+        let (view, position, event) = (skip.view, skip.fault.position, what(&skip.event));
+        let (at, actor, reason) = (skip.skipped_at, &skip.actor, &skip.reason);
+        text.push_str(&if french {
+            format!("Vue {view} : sans l'événement {position} ({event}), décision de {actor} le {at} : {reason}\n")
+        } else {
+            format!("View {view}: without event {position} ({event}), decided by {actor} on {at}: {reason}\n")
+        });
     }
     text
 }

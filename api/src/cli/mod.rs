@@ -16,6 +16,9 @@ mod serve;
 mod telemetry;
 mod views;
 
+#[cfg(test)]
+pub(crate) use views::status as views_status;
+
 use crate::config::{Config, ConfigError};
 use crate::running::source;
 use clap::{Args, Parser, Subcommand};

@@ -65,6 +65,8 @@ pub struct Config {
     pub imports: Imports,
     /// Checkpoints of the ledger.
     pub proof: Proof,
+    /// How long what is kept is kept.
+    pub retention: Retention,
     /// The demo.
     pub demo: Demo,
 }
@@ -217,6 +219,20 @@ impl Default for Imports {
     }
 }
 
+/// `[retention]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Whole months of the access log go when they ended so long ago.
+    pub access_log: Span,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { access_log: Span::days(365) }
+    }
+}
+
 /// `[demo]`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -245,6 +261,7 @@ impl Default for Config {
             operator: Operator::default(),
             imports: Imports::default(),
             proof: Proof::default(),
+            retention: Retention::default(),
             demo: Demo::default(),
         }
     }

@@ -43,9 +43,15 @@ impl Projection for Accounts {
                 | AccountEvent::VerificationCodeAccepted { .. }
                 | AccountEvent::ChildConfirmed { .. }
                 | AccountEvent::ChildReported { .. }
-                | AccountEvent::ChildDetached { .. },
+                | AccountEvent::ChildDetached { .. }
+                | AccountEvent::AccountErased { .. },
             ) => {}
-            Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => {}
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -57,7 +63,12 @@ impl Projection for Accounts {
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Fault> {
         match &event.event {
             Event::Account(account_event) => self.account(event, stream_uuid(event)?, account_event),
-            Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => Ok(()),
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::Rules(_) => Ok(()),
         }
     }
 
@@ -103,6 +114,11 @@ impl Accounts {
                 row.status = if row.activated { "activated".to_owned() } else { "open".to_owned() };
             }
             AccountEvent::AccountClosed {} => self.row(event, account)?.status = "closed".to_owned(),
+            AccountEvent::AccountErased { account: _, grounds: _ } => {
+                self.accounts.remove((account,));
+                self.guardians.purge("account", account, |key| key.0 == account);
+                self.children.purge("account", account, |key| key.0 == account);
+            }
         }
         Ok(())
     }

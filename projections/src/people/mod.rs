@@ -40,7 +40,8 @@ impl Projection for People {
                 | PupilEvent::PupilDeparted { .. }
                 | PupilEvent::GuardianLinked { .. }
                 | PupilEvent::GuardianLinkChanged { .. }
-                | PupilEvent::GuardianUnlinked { .. },
+                | PupilEvent::GuardianUnlinked { .. }
+                | PupilEvent::PupilErased { .. },
             ) => {}
             Event::Guardian(
                 GuardianEvent::GuardianIdentityCorrected { .. } | GuardianEvent::GuardianContactCorrected { .. },
@@ -49,9 +50,14 @@ impl Projection for People {
                 GuardianEvent::GuardianRecorded { .. }
                 | GuardianEvent::ChildLinkHeld { .. }
                 | GuardianEvent::ChildLinkSettled { .. }
-                | GuardianEvent::ChildLinkLapsed { .. },
+                | GuardianEvent::ChildLinkLapsed { .. }
+                | GuardianEvent::GuardianErased { .. },
             ) => {}
-            Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => {}
+            Event::Account(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -65,7 +71,11 @@ impl Projection for People {
         match &event.event {
             Event::Pupil(pupil_event) => self.pupil(event, stream_uuid(event)?, pupil_event),
             Event::Guardian(guardian_event) => self.guardian(event, stream_uuid(event)?, guardian_event),
-            Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => Ok(()),
+            Event::Account(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::Rules(_) => Ok(()),
         }
     }
 
@@ -110,6 +120,11 @@ impl People {
             PupilEvent::GuardianUnlinked { guardian, establishment, cause: _ } => {
                 self.links.remove((pupil, guardian.0, establishment.to_string()));
             }
+            PupilEvent::PupilErased { pupil: _, grounds: _ } => {
+                self.pupils.remove((pupil,));
+                self.enrolments.purge("pupil", pupil, |key| key.0 == pupil);
+                self.links.purge("pupil", pupil, |key| key.0 == pupil);
+            }
         }
         Ok(())
     }
@@ -138,6 +153,11 @@ impl People {
             }
             GuardianEvent::ChildLinkSettled { number: given, pupil: _ }
             | GuardianEvent::ChildLinkLapsed { number: given } => self.held.remove((guardian, number(*given)?)),
+            GuardianEvent::GuardianErased { guardian: _, grounds: _ } => {
+                self.guardians.remove((guardian,));
+                self.links.purge("guardian", guardian, |key| key.1 == guardian);
+                self.held.purge("guardian", guardian, |key| key.0 == guardian);
+            }
         }
         Ok(())
     }
