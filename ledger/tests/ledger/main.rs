@@ -6,6 +6,8 @@ mod checkpoint;
 mod crashes;
 mod golden;
 mod guards;
+mod outside;
+mod public_tools;
 mod races;
 mod reading;
 mod sealing;
