@@ -5,6 +5,7 @@
 pub mod access;
 pub mod activation;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

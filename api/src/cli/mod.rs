@@ -1,5 +1,6 @@
 //! The command line of `matricule`: one file for each command.
 
+mod backup;
 mod beside;
 mod config;
 mod demo;
@@ -77,11 +78,15 @@ enum Command {
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
-    /// The keys that sign tokens
+    /// The keys that sign tokens, and the one that wraps all others
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Back up the ledger, and its keys apart from it
+    Backup(backup::Backup),
+    /// Restore a backup
+    Restore(backup::Restore),
     /// Erase a person's data for good
     Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
@@ -104,6 +109,8 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Views(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Backup(command) => block_on(command.run(&global)),
+        Command::Restore(command) => block_on(command.run(&global)),
         Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),

@@ -7,6 +7,7 @@ mod golden;
 mod guards;
 mod races;
 mod reading;
+mod rotation;
 mod sealing;
 mod stores;
 mod support;
