@@ -5,6 +5,7 @@
 pub mod access;
 pub mod activation;
 pub mod app;
+pub mod audit;
 pub mod backup;
 pub mod cli;
 pub mod clock;
@@ -17,8 +18,10 @@ pub mod incident;
 pub mod limits;
 mod listen;
 pub mod oidc;
+pub mod outbound;
 pub mod pages;
 pub mod password;
+pub mod proof;
 pub mod reset;
 pub mod router;
 pub mod running;

@@ -44,6 +44,8 @@ impl TestService {
         let database = fresh_database().await;
         let mut config = Config::default();
         config.database.max_connections = Some(8);
+        // Its key and its memory would lie in a directory that tests share.
+        config.proof.sign = false;
         change(&mut config);
         let keys = MasterKeys::generate().expect("the operating system gives random bytes");
         Self::over(database, config, keys, Clock::default(), more).await
@@ -92,6 +94,14 @@ impl TestService {
     /// What its handlers share.
     pub fn app(&self) -> &App {
         &self.running.app
+    }
+
+    /// A connection as the owner of the schema, who may do what the service may not.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn owner(&self) -> sqlx::PgPool {
+        self.database.pool(ledger::postgres::Role::Owner, 1).await.expect("the database answers")
     }
 
     /// A browser without cookies, that prefers French.

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::erasure::entitlement::Daily;
 use crate::erasure::{Eraser, follow_up};
-use crate::{oidc, session};
+use crate::{audit, oidc, session};
 use ledger::access::{drop_months, keep_months};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -45,7 +45,7 @@ pub async fn retention(app: &App, daily: &mut Daily) -> anyhow::Result<()> {
 /// When the database or a key fails; the next round tries again.
 pub async fn round(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
-    if let Some(kid) = app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
+    for kid in app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
         tracing::info!(kid, "the next signing key signs from now on");
     }
     keep_months(&app.db, now, MONTHS_AHEAD).await?;
@@ -55,7 +55,8 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     }
     follow_up(&app.db).await?;
     for _ in 0..BATCHES {
-        let more = oidc::delete_expired(&app.db, now).await?;
+        let kept = now - app.config.retention.access_log.delta();
+        let more = oidc::delete_expired(&app.db, now).await? | audit::sweep(&app.db, kept).await?;
         let swept = session::sweep(&app.db, now).await?;
         let purged = app.ledger.vault_purge(now, 1000).await?;
         if !more && swept == 0 && purged == 0 {

@@ -1,15 +1,20 @@
 //! One plainly fictional sample of every event, for golden files, catalogues of sentences and tests of readers.
 
 use crate::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use crate::auditor::AuditorEvent;
 use crate::erasure::Grounds;
 use crate::establishment::{EstablishmentEvent, ExportFormat, ImportCounts};
 use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
-use crate::ids::{AccountId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
+use crate::ids::{AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
-use crate::relying_party::{ClientAuthentication, Establishments, Registration, RelyingPartyEvent};
+use crate::relying_party::{
+    BackchannelLogout, ClientAuthentication, ClientKey, ClientKeys, Establishments, GrantType, Lifetimes, Registration,
+    RelyingPartyEvent, ResponseMode, SigningAlgorithm, Terms,
+};
+use crate::rules::{Rulebook, RulesEvent};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use uuid::Uuid;
 
@@ -23,6 +28,9 @@ const FLOW: FlowId = FlowId(Uuid::from_u128(4));
 const SECRET: SecretId = SecretId(Uuid::from_u128(5));
 const RELYING_PARTY: RelyingPartyId = RelyingPartyId(Uuid::from_u128(6));
 const IMPORT: ImportId = ImportId(Uuid::from_u128(7));
+const AUDITOR: AuditorId = AuditorId(Uuid::from_u128(8));
+const SECOND_AUDITOR: AuditorId = AuditorId(Uuid::from_u128(9));
+const DISCLOSURE: DisclosureId = DisclosureId(Uuid::from_u128(10));
 
 /// One sample of every variant of every event, in the order of their declaration.
 pub fn every_event() -> Vec<Event> {
@@ -31,7 +39,10 @@ pub fn every_event() -> Vec<Event> {
     let account = account_events().into_iter().map(Event::Account);
     let establishment = establishment_events().into_iter().map(Event::Establishment);
     let relying_party = relying_party_events().into_iter().map(Event::RelyingParty);
-    pupil.chain(guardian).chain(account).chain(establishment).chain(relying_party).collect()
+    let auditor = auditor_events().into_iter().map(Event::Auditor);
+    let rules = rules_events().into_iter().map(Event::Rules);
+    let people = pupil.chain(guardian).chain(account);
+    people.chain(establishment).chain(relying_party).chain(auditor).chain(rules).collect()
 }
 
 /// Parses what is known to be well-formed.
@@ -203,6 +214,7 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
         sector_identifier: "notes.example.org".into(),
         authentication: ClientAuthentication::ClientSecretBasic,
         establishments: Establishments::Only([college()].into()),
+        terms: Terms::default(),
     };
     vec![
         RelyingPartyEvent::RelyingPartyRegistered {
@@ -212,9 +224,67 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
         },
         RelyingPartyEvent::RelyingPartyChanged { registration },
         RelyingPartyEvent::ClientSecretReplaced { secret: SECRET },
+        RelyingPartyEvent::ClientSecretWithdrawn {},
         RelyingPartyEvent::RelyingPartyDisabled {},
         RelyingPartyEvent::RelyingPartyEnabled {},
     ]
+}
+
+fn auditor_events() -> Vec<AuditorEvent> {
+    let digest = || "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned();
+    vec![
+        AuditorEvent::AuditorAppointed { auditor: AUDITOR, number: "A-17".into(), credential: SECRET },
+        AuditorEvent::AuditorCredentialReplaced { credential: SECRET },
+        AuditorEvent::AuditorDismissed {},
+        AuditorEvent::DisclosureRequested { disclosure: DISCLOSURE, digest: digest(), expires_at: moment() },
+        AuditorEvent::DisclosureApproved { disclosure: DISCLOSURE, by: SECOND_AUDITOR, until: moment() },
+        AuditorEvent::DisclosureRefused { disclosure: DISCLOSURE, by: SECOND_AUDITOR },
+    ]
+}
+
+fn rules_events() -> Vec<RulesEvent> {
+    let rules = Rulebook {
+        decisions: [("account".to_owned(), 1)].into(),
+        settings: [("activation.code_lifetime".to_owned(), "30min".to_owned())].into(),
+    };
+    vec![RulesEvent::RulesAnnounced { number: 1, program: "0.1.0".into(), rules }]
+}
+
+/// A registration that says all it can, as version 2 of the events has it.
+pub fn rich_registration() -> Registration {
+    let key = ClientKey {
+        kty: "EC".into(),
+        kid: Some("2026".into()),
+        crv: Some("P-256".into()),
+        x: Some("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4".into()),
+        y: Some("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM".into()),
+        ..ClientKey::default()
+    };
+    Registration {
+        name: "Portail".into(),
+        redirect_uris: vec!["https://portail.example.org/retour".into()],
+        post_logout_redirect_uris: vec![],
+        scopes: ["offline_access".to_owned(), "openid".to_owned()].into(),
+        sector_identifier: "portail.example.org".into(),
+        authentication: ClientAuthentication::PrivateKeyJwt,
+        establishments: Establishments::All,
+        terms: Terms {
+            grant_types: GrantType::ALL.into(),
+            response_modes: [ResponseMode::FormPost].into(),
+            keys: Some(ClientKeys::Set(vec![key])),
+            claims: Some(["FrEduCtId".to_owned()].into()),
+            audiences: [RELYING_PARTY].into(),
+            backchannel_logout: Some(BackchannelLogout {
+                uri: "https://portail.example.org/fin".into(),
+                session_required: true,
+            }),
+            lifetimes: Lifetimes { access_token: Some(300), id_token: Some(60), refresh_token: Some(86_400) },
+            id_token_signed_response_alg: SigningAlgorithm::RS256,
+            userinfo_signed_response_alg: Some(SigningAlgorithm::ES256),
+            require_pushed_authorization_requests: true,
+            dpop_bound_access_tokens: true,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -222,17 +292,21 @@ mod tests {
     use super::*;
     use crate::personal::Sealable;
 
+    /// Every member that version 2 added to registrations.
+    #[test]
+    fn the_stored_form_of_a_rich_registration_is_golden() {
+        let registration = rich_registration();
+        assert_eq!(registration.validate(), Ok(()));
+        let event = RelyingPartyEvent::RelyingPartyChanged { registration };
+        let json = Event::RelyingParty(event.clone()).payload().expect("serialises");
+        assert_eq!(serde_json::from_str::<RelyingPartyEvent>(&json).expect("reads"), event);
+        insta::assert_snapshot!(json);
+    }
+
     #[test]
     fn every_variant_has_a_sample() {
         let sampled: Vec<String> = every_event().iter().map(Event::event_type).collect();
-        let declared = [
-            PupilEvent::NAMES,
-            GuardianEvent::NAMES,
-            AccountEvent::NAMES,
-            EstablishmentEvent::NAMES,
-            RelyingPartyEvent::NAMES,
-        ]
-        .concat();
+        let declared: Vec<&str> = Event::names().collect();
         assert_eq!(sampled, declared);
     }
 

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
+use ledger::Header;
 use ledger::access::Query;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
@@ -9,8 +10,10 @@ use replay::check::{Checked, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
+use replay::moment::{Moment, resolve};
+use replay::questions::Question;
 use replay::source::{Location, Opened};
-use replay::state::{Moment, resolve, state};
+use replay::state::state;
 use replay::trace;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -37,6 +40,9 @@ enum Command {
     History {
         /// Id or login
         account: String,
+        /// A time (RFC 3339) or a position [default: now]
+        #[arg(long, value_name = "TIME|POSITION")]
+        at: Option<Moment>,
     },
     /// Show an account as it was at a moment
     State {
@@ -49,6 +55,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Question(Question),
     /// Tell what stands behind an incident reference: the request, its commands, their events
     Incident {
         /// As the user reads it out, e.g. K7R-2WA-Q0XZ; case, dashes and spaces don't matter
@@ -91,20 +99,22 @@ impl Command {
         let mut out = std::io::stdout();
         let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
-            Self::History { account } => {
+            Self::History { account, at } => {
                 let account = account::find(&opened.ledger, &account).await?;
+                let as_of = resolve(ledger, at).await?;
                 let query = trace::of_account(ledger, "history", account).await?;
                 let mut told = Vec::new();
-                let results = history(ledger, &opened.views, account, language, &mut told).await?;
-                trace::staff_read(ledger, pool, Query { results, purpose, ..query }).await?;
+                let results = history(ledger, &opened.views, account, as_of, language, &mut told).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                trace::staff_read(ledger, pool, Query { filter, results, purpose, ..query }).await?;
                 out.write_all(&told)?;
             }
             Self::State { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                let (position, recorded_at) = resolve(&opened.ledger, at).await?;
-                let found = state(ledger, account, position, recorded_at).await?;
+                let as_of = resolve(ledger, at).await?;
+                let found = state(ledger, account, as_of).await?;
                 let query = trace::of_account(ledger, "state", account).await?;
-                let filter = query.filter.map(|filter| format!("{filter} at={position}"));
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
                 trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
@@ -112,6 +122,7 @@ impl Command {
                     write!(out, "{}", found.table(language))?;
                 }
             }
+            Self::Question(question) => question.answer(opened, language, purpose, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
                 let mut told = Vec::new();
@@ -190,6 +201,33 @@ fn report(checked: &Checked, language: Language) -> String {
             (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
         });
         view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));
+    }
+    text + &poisoned(checked, french)
+}
+
+/// Where views stand still, and what they pass over by decision.
+fn poisoned(checked: &Checked, french: bool) -> String {
+    let what = |event: &Option<Header>| match event {
+        Some(event) => event.event_type.clone(),
+        None => if french { "aucun événement" } else { "no event there" }.to_owned(),
+    };
+    let mut text = String::new();
+    for stop in &checked.stops {
+        let (view, position, event, since) = (stop.view, stop.fault.position, what(&stop.event), stop.since);
+        text.push_str(&if french {
+            format!("Vue {view} : ARRÊTÉE à la position {position} ({event}) depuis le {since}.\n")
+        } else {
+            format!("View {view}: STOPPED at position {position} ({event}) since {since}.\n")
+        });
+    }
+    for skip in &checked.skips {
+        let (view, position, event) = (skip.view, skip.fault.position, what(&skip.event));
+        let (at, actor, reason) = (skip.skipped_at, &skip.actor, &skip.reason);
+        text.push_str(&if french {
+            format!("Vue {view} : sans l'événement {position} ({event}), décision de {actor} le {at} : {reason}\n")
+        } else {
+            format!("View {view}: without event {position} ({event}), decided by {actor} on {at}: {reason}\n")
+        });
     }
     text
 }

@@ -1,7 +1,9 @@
 //! The command line of `matricule`: one file for each command.
 
+mod auditor;
 mod backup;
 mod beside;
+mod checkpoint;
 mod config;
 mod demo;
 mod erase;
@@ -16,6 +18,9 @@ mod sample;
 mod serve;
 mod telemetry;
 mod views;
+
+#[cfg(test)]
+pub(crate) use views::status as views_status;
 
 use crate::config::{Config, ConfigError};
 use crate::running::source;
@@ -72,6 +77,9 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// Appoint auditors, who question the ledger over the API
+    #[command(subcommand)]
+    Auditor(auditor::AuditorCommand),
     /// The establishments that the schools' files have named
     #[command(subcommand)]
     Establishment(establishment::EstablishmentCommand),
@@ -79,6 +87,10 @@ enum Command {
     #[command(subcommand)]
     Views(views::ViewsCommand),
     /// The keys that sign tokens, and the one that wraps all others
+    /// The signed checkpoints of the ledger
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
+    /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
@@ -105,8 +117,10 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
+        Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Backup(command) => block_on(command.run(&global)),

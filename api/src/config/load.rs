@@ -151,6 +151,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.oidc.code_lifetime > super::Span::seconds(60),
         "oidc.code_lifetime: 60s at most; a code is exchanged at once by the relying party",
     );
+    refuse(
+        config.oidc.refresh_token_grace > super::Span::minutes(2),
+        "oidc.refresh_token_grace: 2min at most; it is for a client that lost an answer",
+    );
     refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
     refuse(
         config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()
@@ -161,6 +165,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.demo.inbox && !config.listen.ip().is_loopback(),
         "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
     );
+    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
     let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
     outgoing.for_each(|fault| refuse(true, fault));
     if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }

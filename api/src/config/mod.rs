@@ -8,6 +8,7 @@
 
 mod load;
 mod outgoing;
+mod proof;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -16,6 +17,7 @@ use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
 pub use outgoing::{Sms, SmsFormat, Smtp, SmtpTls};
+pub use proof::{Proof, ProofKeep, ProofKey, ProofStore, ProofWitness};
 pub use values::{Secret, Size, Span};
 
 use crate::pages::Language;
@@ -61,6 +63,8 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
+    /// Checkpoints of the ledger.
+    pub proof: Proof,
     /// How long what is kept is kept.
     pub retention: Retention,
     /// Backups.
@@ -189,8 +193,16 @@ pub struct Oidc {
     pub id_token_lifetime: Span,
     /// How long an access token is valid.
     pub access_token_lifetime: Span,
+    /// How long refresh tokens go on in all, from the first of a family.
+    pub refresh_token_lifetime: Span,
+    /// How long a refresh token may lie unused.
+    pub refresh_token_idle: Span,
+    /// How long the refresh token used last is answered again, with the very answer it had.
+    pub refresh_token_grace: Span,
     /// How long a signing key signs before the next takes over.
     pub signing_key_lifetime: Span,
+    /// Hosts of relying parties that may lie at private addresses.
+    pub private_hosts: Vec<String>,
 }
 
 /// `[operator]`
@@ -290,6 +302,7 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
+            proof: Proof::default(),
             retention: Retention::default(),
             backup: Backup::default(),
             demo: Demo::default(),
@@ -349,7 +362,11 @@ impl Default for Oidc {
             code_lifetime: Span::seconds(60),
             id_token_lifetime: Span::minutes(10),
             access_token_lifetime: Span::minutes(10),
+            refresh_token_lifetime: Span::days(90),
+            refresh_token_idle: Span::days(30),
+            refresh_token_grace: Span::seconds(30),
             signing_key_lifetime: Span::days(90),
+            private_hosts: Vec::new(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod append;
+mod checkpoint;
 mod crashes;
 mod golden;
 mod guards;
@@ -11,3 +12,4 @@ mod rotation;
 mod sealing;
 mod stores;
 mod support;
+mod tree;

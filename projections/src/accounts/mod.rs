@@ -46,7 +46,12 @@ impl Projection for Accounts {
                 | AccountEvent::ChildDetached { .. }
                 | AccountEvent::AccountErased { .. },
             ) => {}
-            Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => {}
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -58,7 +63,12 @@ impl Projection for Accounts {
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Fault> {
         match &event.event {
             Event::Account(account_event) => self.account(event, stream_uuid(event)?, account_event),
-            Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => Ok(()),
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::Rules(_) => Ok(()),
         }
     }
 

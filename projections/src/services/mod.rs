@@ -37,11 +37,12 @@ impl Projection for Services {
             Event::RelyingParty(
                 RelyingPartyEvent::RelyingPartyChanged { .. }
                 | RelyingPartyEvent::ClientSecretReplaced { .. }
+                | RelyingPartyEvent::ClientSecretWithdrawn {}
                 | RelyingPartyEvent::RelyingPartyDisabled {}
                 | RelyingPartyEvent::RelyingPartyEnabled {},
             ) => self.relying_parties.want((stream_uuid(event)?,)),
             Event::RelyingParty(RelyingPartyEvent::RelyingPartyRegistered { .. }) => {}
-            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) => {}
+            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) | Event::Auditor(_) | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -55,7 +56,7 @@ impl Projection for Services {
         match &event.event {
             Event::Establishment(establishment_event) => self.establishment(event, establishment_event),
             Event::RelyingParty(party_event) => self.relying_party(event, stream_uuid(event)?, party_event),
-            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) => Ok(()),
+            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) | Event::Auditor(_) | Event::Rules(_) => Ok(()),
         }
     }
 
@@ -94,6 +95,7 @@ impl Services {
             RelyingPartyEvent::RelyingPartyRegistered { .. } => {} // written whole above
             RelyingPartyEvent::RelyingPartyChanged { registration } => row.registration = Json(registration.clone()),
             RelyingPartyEvent::ClientSecretReplaced { secret } => row.secret = Some(secret.0),
+            RelyingPartyEvent::ClientSecretWithdrawn {} => row.secret = None,
             RelyingPartyEvent::RelyingPartyDisabled {} => row.enabled = false,
             RelyingPartyEvent::RelyingPartyEnabled {} => row.enabled = true,
         }

@@ -4,6 +4,7 @@ use super::{guardian_name, placement, pupil_name, value};
 use chrono::NaiveDate;
 use domain::Event;
 use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
@@ -12,6 +13,7 @@ use domain::identifiers::{Degree, GuardianLevel, Relationship};
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
 use domain::relying_party::RelyingPartyEvent;
+use domain::rules::RulesEvent;
 
 const ERASED: &str = "(effacé)";
 
@@ -42,6 +44,8 @@ pub(super) fn event(event: &Event) -> String {
         Event::Account(event) => account(event),
         Event::Establishment(event) => establishment(event),
         Event::RelyingParty(event) => relying_party(event),
+        Event::Auditor(event) => auditor(event),
+        Event::Rules(event) => rules(event),
     }
 }
 
@@ -246,8 +250,41 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
         RelyingPartyEvent::ClientSecretReplaced { secret: _ } => {
             "Le secret du service raccordé est remplacé.".to_owned()
         }
+        RelyingPartyEvent::ClientSecretWithdrawn {} => "Le secret du service raccordé est retiré.".to_owned(),
         RelyingPartyEvent::RelyingPartyDisabled {} => "Le service raccordé n’est plus servi.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "Le service raccordé est de nouveau servi.".to_owned(),
+    }
+}
+
+fn auditor(event: &AuditorEvent) -> String {
+    match event {
+        AuditorEvent::AuditorAppointed { auditor, number, credential: _ } => {
+            format!("L’agent {number} est devenu l’auditeur {auditor}.")
+        }
+        AuditorEvent::AuditorCredentialReplaced { credential: _ } => {
+            "Le secret de l’auditeur a été remplacé.".to_owned()
+        }
+        AuditorEvent::AuditorDismissed {} => "Le rôle d’audit a été retiré.".to_owned(),
+        AuditorEvent::DisclosureRequested { disclosure, expires_at, digest: _ } => format!(
+            "L’auditeur a demandé la levée de masquage {disclosure}, à décider avant le {}.",
+            expires_at.format("%d/%m/%Y %H:%M:%S UTC")
+        ),
+        AuditorEvent::DisclosureApproved { disclosure, by, until } => format!(
+            "L’auditeur {by} a approuvé la levée de masquage {disclosure}, jusqu’au {}.",
+            until.format("%d/%m/%Y %H:%M:%S UTC")
+        ),
+        AuditorEvent::DisclosureRefused { disclosure, by } => {
+            format!("L’auditeur {by} a refusé la levée de masquage {disclosure}.")
+        }
+    }
+}
+
+fn rules(event: &RulesEvent) -> String {
+    match event {
+        RulesEvent::RulesAnnounced { number, program, rules } => format!(
+            "Les règles n° {number} s’appliquent à partir d’ici (programme {program}, {} réglages).",
+            rules.settings.len()
+        ),
     }
 }
 

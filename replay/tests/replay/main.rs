@@ -1,6 +1,7 @@
 //! The auditor's program against a real ledger.
 
 mod checking;
+mod questions;
 mod support;
 mod telling;
 mod words;
