@@ -230,6 +230,26 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
     ]
 }
 
+fn auditor_events() -> Vec<AuditorEvent> {
+    let digest = || "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned();
+    vec![
+        AuditorEvent::AuditorAppointed { auditor: AUDITOR, number: "A-17".into(), credential: SECRET },
+        AuditorEvent::AuditorCredentialReplaced { credential: SECRET },
+        AuditorEvent::AuditorDismissed {},
+        AuditorEvent::DisclosureRequested { disclosure: DISCLOSURE, digest: digest(), expires_at: moment() },
+        AuditorEvent::DisclosureApproved { disclosure: DISCLOSURE, by: SECOND_AUDITOR, until: moment() },
+        AuditorEvent::DisclosureRefused { disclosure: DISCLOSURE, by: SECOND_AUDITOR },
+    ]
+}
+
+fn rules_events() -> Vec<RulesEvent> {
+    let rules = Rulebook {
+        decisions: [("account".to_owned(), 1)].into(),
+        settings: [("activation.code_lifetime".to_owned(), "30min".to_owned())].into(),
+    };
+    vec![RulesEvent::RulesAnnounced { number: 1, program: "0.1.0".into(), rules }]
+}
+
 /// A registration that says all it can, as version 2 of the events has it.
 pub fn rich_registration() -> Registration {
     let key = ClientKey {
@@ -265,26 +285,6 @@ pub fn rich_registration() -> Registration {
             dpop_bound_access_tokens: true,
         },
     }
-}
-
-fn auditor_events() -> Vec<AuditorEvent> {
-    let digest = || "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned();
-    vec![
-        AuditorEvent::AuditorAppointed { auditor: AUDITOR, number: "A-17".into(), credential: SECRET },
-        AuditorEvent::AuditorCredentialReplaced { credential: SECRET },
-        AuditorEvent::AuditorDismissed {},
-        AuditorEvent::DisclosureRequested { disclosure: DISCLOSURE, digest: digest(), expires_at: moment() },
-        AuditorEvent::DisclosureApproved { disclosure: DISCLOSURE, by: SECOND_AUDITOR, until: moment() },
-        AuditorEvent::DisclosureRefused { disclosure: DISCLOSURE, by: SECOND_AUDITOR },
-    ]
-}
-
-fn rules_events() -> Vec<RulesEvent> {
-    let rules = Rulebook {
-        decisions: [("account".to_owned(), 1)].into(),
-        settings: [("activation.code_lifetime".to_owned(), "30min".to_owned())].into(),
-    };
-    vec![RulesEvent::RulesAnnounced { number: 1, program: "0.1.0".into(), rules }]
 }
 
 #[cfg(test)]

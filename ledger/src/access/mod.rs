@@ -108,9 +108,9 @@ pub enum Grant {
     AuthorizationCode,
     /// A refresh token.
     RefreshToken,
-    /// A relying party for itself.
+    /// The relying party's own credentials: a token for itself.
     ClientCredentials,
-    /// Another token, on its subject's behalf.
+    /// Another token, exchanged.
     TokenExchange,
     /// The request said none, or one that is not served.
     Unknown,

@@ -4,4 +4,5 @@ mod checking;
 mod questions;
 mod support;
 mod telling;
+mod witness;
 mod words;

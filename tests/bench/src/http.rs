@@ -47,7 +47,8 @@ pub fn post(host: &str, path: &str, headers: &[String], body: &str) -> Vec<u8> {
     let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let kind = "Content-Type: application/x-www-form-urlencoded";
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{kind}\r\nContent-Length: {length}\r\n{more}\r\n{body}").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{kind}\r\nContent-Length: {length}\r\n{more}\r\n{body}")
+        .into_bytes()
 }
 
 impl Connection {

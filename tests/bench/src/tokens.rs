@@ -272,7 +272,8 @@ pub async fn run(dir: &Path, options: &Options) -> anyhow::Result<Value> {
     let data = std::path::absolute(dir)?.join(format!("tokens-{}", std::process::id()));
     let own = std::env::current_exe()?;
     let ours = Running::start(Command::new(own).arg("provide").arg("--data").arg(&data)).await?;
-    let peer = Running::start(Command::new("node").arg(&options.peer)).await.context("the peer; run `npm ci` beside it")?;
+    let peer =
+        Running::start(Command::new("node").arg(&options.peer)).await.context("the peer; run `npm ci` beside it")?;
     let mut result = Map::new();
     let mut slowest: f64 = 0.0;
     println!("{:<20} {:>12} {:>12} {:>10} {:>10}", "per second", "matricule", "peer", "p99 ms", "peer ms");
