@@ -263,22 +263,17 @@ pub async fn revoke_client(
     client: RelyingPartyId,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let mut tx = db.begin().await?;
     sqlx::query(
-        "UPDATE service.refresh_family SET revoked_at = $3
-         WHERE account = $1 AND client = $2 AND revoked_at IS NULL",
+        "WITH ended AS (UPDATE service.refresh_family SET revoked_at = $3
+                        WHERE account = $1 AND client = $2 AND revoked_at IS NULL)
+         DELETE FROM service.consent WHERE account = $1 AND client = $2",
     )
     .bind(account.0)
     .bind(client.0)
     .bind(now)
-    .execute(&mut *tx)
+    .execute(db)
     .await?;
-    sqlx::query("DELETE FROM service.consent WHERE account = $1 AND client = $2")
-        .bind(account.0)
-        .bind(client.0)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await
+    Ok(())
 }
 
 /// Ends all that anybody holds of an account, and forgets what the person agreed to.
@@ -286,14 +281,15 @@ pub async fn revoke_client(
 /// # Errors
 /// When the database fails.
 pub async fn revoke_all(db: &PgPool, account: AccountId, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    let mut tx = db.begin().await?;
-    sqlx::query("UPDATE service.refresh_family SET revoked_at = $2 WHERE account = $1 AND revoked_at IS NULL")
-        .bind(account.0)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("DELETE FROM service.consent WHERE account = $1").bind(account.0).execute(&mut *tx).await?;
-    tx.commit().await
+    sqlx::query(
+        "WITH ended AS (UPDATE service.refresh_family SET revoked_at = $2 WHERE account = $1 AND revoked_at IS NULL)
+         DELETE FROM service.consent WHERE account = $1",
+    )
+    .bind(account.0)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Whether the person has agreed that this client stays connected.

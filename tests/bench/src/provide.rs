@@ -21,9 +21,9 @@ use domain::pupil::{CivilStatus, EnrolmentFact, Placement, Pupil, PupilCommand, 
 use domain::relying_party::{ClientAuthentication, Establishments, GrantType, Registration, Terms};
 use ledger::Ledger;
 use serde_json::json;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -137,7 +137,9 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let service = api::router::service(app.clone())?;
     let serving = listen::serve(listener, service, patience, async {
         println!("{said}");
-        let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
+        // A thread of its own may wait for it: nothing else is to be done once it has ended.
+        let ended = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        let _ = ended.await;
     });
     serving.await;
     drop(app);
