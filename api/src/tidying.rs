@@ -39,6 +39,10 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     if months > 0 {
         tracing::info!(months, "the access log let go of what is past its retention");
     }
+    let digests = replay::digest::round(&app.ledger, &app.db, now).await?;
+    if digests > 0 {
+        tracing::info!(digests, "digests of accounts' states were taken");
+    }
     for _ in 0..BATCHES {
         let kept = now - app.config.retention.access_log.delta();
         let more = oidc::delete_expired(&app.db, now).await? | audit::sweep(&app.db, kept).await?;

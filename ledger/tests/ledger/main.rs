@@ -4,6 +4,7 @@ mod access;
 mod append;
 mod crashes;
 mod golden;
+mod golden_events;
 mod guards;
 mod races;
 mod reading;
