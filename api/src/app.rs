@@ -4,14 +4,16 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Sending;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
 use crate::session::Guard;
 use ledger::Ledger;
 use ledger::access::AccessLog;
+use ledger::checkpoint::Health;
 use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The service's state. Cheap to clone.
 #[derive(Clone)]
@@ -31,8 +33,12 @@ pub struct Parts {
     pub views: Views,
     /// The keys that sign tokens.
     pub keys: Keys,
+    /// The keys of relying parties.
+    pub client_keys: ClientKeyCache,
     /// What became of messages.
     pub sending: Sending,
+    /// How checkpoints fare.
+    pub checkpoints: watch::Receiver<Health>,
     /// What guards the ways in.
     pub guard: Guard,
     /// The record of requests.

@@ -7,16 +7,19 @@ use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
+use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::Context;
 use ledger::access::AccessLog;
+use ledger::checkpoint::{Checkpoints, Health, State};
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
 use projections::Runner;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Connections of the service without `database.max_connections`.
@@ -33,6 +36,7 @@ pub struct Running {
     database: Database,
     runner: Runner,
     delivery: Delivery,
+    checkpoints: Option<Checkpoints>,
     record: JoinHandle<()>,
     accesses: JoinHandle<()>,
     tidying: JoinHandle<()>,
@@ -72,20 +76,45 @@ impl Running {
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
-        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests, access });
+        let signing = match config.proof.sign {
+            true => Some(Checkpoints::start(ledger.clone(), config.checkpoints()?)?),
+            false => None,
+        };
+        let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
+        let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
+        let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
+        let client_keys = ClientKeyCache::new(outbound);
+        let app = App::new(Parts {
+            config,
+            clock,
+            db,
+            ledger,
+            views,
+            keys,
+            client_keys,
+            sending,
+            checkpoints,
+            guard,
+            requests,
+            access,
+        });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
-        Ok(Self { app, database, runner, delivery, record, accesses, tidying })
+        Ok(Self { app, database, runner, delivery, checkpoints: signing, record, accesses, tidying })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, record, accesses, tidying } = self;
+        let Self { app, database, runner, delivery, checkpoints, record, accesses, tidying } = self;
         // Whatever it leaves half-done is done by the next round.
         tidying.abort();
         let _ = tidying.await;
         delivery.stop(FAREWELL).await;
         app.ledger.close().await;
+        if let Some(checkpoints) = checkpoints {
+            // A witness may be slow; what it was asked about is kept already.
+            let _ = tokio::time::timeout(FAREWELL, checkpoints.stop()).await;
+        }
         runner.stop().await;
         let db = app.db.clone();
         drop(app);

@@ -4,6 +4,7 @@ use crate::account::{Account, AccountEvent};
 use crate::auditor::{Auditor, AuditorEvent};
 use crate::establishment::{Establishment, EstablishmentEvent};
 use crate::guardian::{Guardian, GuardianEvent};
+use crate::ids::SubjectId;
 use crate::personal::{Sealable, Segment};
 use crate::pupil::{Pupil, PupilEvent};
 use crate::relying_party::{RelyingParty, RelyingPartyEvent};
@@ -41,6 +42,17 @@ pub enum DecodeError {
 }
 
 impl Event {
+    /// The kinds of streams that this version knows.
+    pub const STREAM_TYPES: [&'static str; 7] = [
+        Pupil::TYPE,
+        Guardian::TYPE,
+        Account::TYPE,
+        Establishment::TYPE,
+        RelyingParty::TYPE,
+        Auditor::TYPE,
+        Rules::TYPE,
+    ];
+
     /// Decodes a payload by the type of its stream. Personal fields are still sealed afterwards.
     ///
     /// # Errors
@@ -106,6 +118,20 @@ impl Event {
             Self::Rules(event) => event.event_version(),
         }
     }
+
+    /// Whose key was destroyed with this event: everything sealed for them is erased by it, and by nothing else.
+    pub fn erases(&self) -> Option<SubjectId> {
+        match self {
+            Self::Pupil(PupilEvent::PupilErased { pupil, .. }) => Some((*pupil).into()),
+            Self::Guardian(GuardianEvent::GuardianErased { guardian, .. }) => Some((*guardian).into()),
+            Self::Account(AccountEvent::AccountErased { account, .. }) => Some((*account).into()),
+            Self::Pupil(_) | Self::Guardian(_) | Self::Account(_) => None,
+            Self::Establishment(_) | Self::RelyingParty(_) | Self::Auditor(_) | Self::Rules(_) => None,
+        }
+    }
+
+    /// The names of the events that destroy a key.
+    pub const ERASING: [&'static str; 3] = ["AccountErased", "GuardianErased", "PupilErased"];
 
     /// The event's name, as stored.
     pub fn event_type(&self) -> String {

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod auditor;
 pub mod context;
+pub mod erasure;
 pub mod establishment;
 pub mod event;
 pub mod guardian;

@@ -10,9 +10,12 @@
 //!   [`Ledger::append`] has returned.
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
+//! - The tree is published as tiles ([`tree`]) under signed checkpoints ([`checkpoint`]).
 
 pub mod access;
 mod bulk;
+pub mod checkpoint;
+mod copy;
 mod error;
 mod execute;
 pub mod leaf;
@@ -26,6 +29,7 @@ mod reserve;
 pub mod seal;
 mod store;
 mod tail;
+pub mod tree;
 mod unit;
 mod upcast;
 pub mod vault;
@@ -33,7 +37,7 @@ mod verify;
 pub mod writer;
 
 pub use error::{AppendError, ExecuteError, ReadError};
-pub use record::{AnyEvent, RecordedEvent};
+pub use record::{AnyEvent, Header, RecordedEvent};
 pub use seal::{MasterKeys, MasterKeysError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};
@@ -62,6 +66,7 @@ struct Inner {
     tail: Tail,
     upcasters: Arc<Upcasters>,
     clock: Clock,
+    tree: tree::Tree,
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -112,6 +117,7 @@ impl Ledger {
         let (queue, writer) = writer::spawn(pool.clone(), keys.clone(), tail.clone(), clock.clone(), options.patience);
         let listener = tokio::spawn(tail::listen(pool.clone(), tail.clone(), keys.clone()));
         Ok(Self(Arc::new(Inner {
+            tree: tree::Tree::new(pool.clone()),
             pool,
             master,
             keys,

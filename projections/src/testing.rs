@@ -2,17 +2,24 @@
 //!
 //! It keeps its own aggregates, so that a test can hold what the views say against what the aggregates say.
 
+mod newer;
+
+pub use newer::{NewerEvent, NewerGuardian, from_a_newer_program};
+
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use cqrs_es::Aggregate;
 use domain::account::{Account, AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
 use domain::context::{Actor, Context, Reason};
+use domain::erasure::Grounds;
 use domain::establishment::{Establishment, EstablishmentCommand, ExportFormat, ImportCounts};
 use domain::guardian::{ChildAsWritten, Guardian, GuardianCommand, GuardianContact, GuardianIdentity, HoldReason};
 use domain::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
 use domain::ids::{AccountId, CommandId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
 use domain::personal::Sealable;
 use domain::pupil::{CivilStatus, EnrolmentFact, LinkFact, Placement, Pupil, PupilCommand, SchoolData};
-use domain::relying_party::{ClientAuthentication, Establishments, Registration, RelyingParty, RelyingPartyCommand};
+use domain::relying_party::{
+    ClientAuthentication, Establishments, Registration, RelyingParty, RelyingPartyCommand, Terms,
+};
 use ledger::Unit;
 use uuid::Uuid;
 
@@ -110,6 +117,47 @@ impl World {
         }
     }
 
+    /// Erases somebody: a pupil, a guardian record (whom every pupil then forgets) or an account, with the key. `None`
+    /// where whoever was chosen is not there or erased already.
+    pub fn erase(&mut self) -> Option<Unit> {
+        let grounds = Grounds::OwnRequest;
+        let context = self.context();
+        let kind = self.random.below(3);
+        let choice = self.random.next() as usize;
+        match kind {
+            0 if !self.pupils.is_empty() => {
+                let index = choice % self.pupils.len();
+                let id: PupilId = self.pupils[index].id.parse().ok()?;
+                let unit =
+                    decide(&mut self.pupils[index], context, |p| p.decide(PupilCommand::Erase { grounds }).ok())?;
+                Some(unit.erase(id))
+            }
+            1 if !self.guardians.is_empty() => {
+                let index = choice % self.guardians.len();
+                let guardian: GuardianId = self.guardians[index].id.parse().ok()?;
+                let erased = |g: &Guardian| g.decide(GuardianCommand::Erase { grounds }).ok();
+                let mut unit = decide(&mut self.guardians[index], context, erased)?.erase(guardian);
+                for member in &mut self.pupils {
+                    let Ok(events) = member.state.decide(PupilCommand::ForgetGuardian { guardian }) else { continue };
+                    let expected = member.version;
+                    for event in &events {
+                        member.state.apply(event.clone());
+                        member.version += 1;
+                    }
+                    unit.push::<Pupil>(&member.id, expected, events);
+                }
+                Some(unit)
+            }
+            2 if !self.accounts.is_empty() => {
+                let index = choice % self.accounts.len();
+                let id: AccountId = self.accounts[index].id.parse().ok()?;
+                let erased = |a: &Account| a.decide(AccountCommand::Erase { grounds }).ok();
+                Some(decide(&mut self.accounts[index], context, erased)?.erase(id))
+            }
+            _ => None,
+        }
+    }
+
     fn context(&mut self) -> Context {
         let actor = match self.random.below(3) {
             0 => Actor::Service,
@@ -194,8 +242,12 @@ impl World {
     }
 
     fn links(&mut self) -> Vec<LinkFact> {
-        let mut known: Vec<GuardianId> =
-            self.guardians.iter().filter(|member| member.version > 0).filter_map(|m| m.id.parse().ok()).collect();
+        let mut known: Vec<GuardianId> = self
+            .guardians
+            .iter()
+            .filter(|m| m.version > 0 && !m.state.erased)
+            .filter_map(|m| m.id.parse().ok())
+            .collect();
         let mut links = Vec::new();
         for _ in 0..self.random.below(4) {
             if known.is_empty() {
@@ -343,9 +395,10 @@ impl World {
             sector_identifier: "service.example.org".to_owned(),
             authentication: ClientAuthentication::ClientSecretBasic,
             establishments: Establishments::Only([self.uai()].into()),
+            terms: Terms::default(),
         };
         let command = match self.random.below(5) {
-            0 => RelyingPartyCommand::Change { registration },
+            0 => RelyingPartyCommand::Change { registration, secret: None },
             1 => RelyingPartyCommand::ReplaceSecret { secret },
             2 => RelyingPartyCommand::Disable,
             3 => RelyingPartyCommand::Enable,
@@ -353,6 +406,28 @@ impl World {
         };
         let context = self.context();
         decide(&mut self.relying_parties[index], context, |party| party.decide(command).ok())
+    }
+}
+
+/// A sample event as if it had been recorded, on a stream of its kind.
+#[cfg(test)]
+pub(crate) fn recorded(position: u64, event: domain::Event) -> ledger::RecordedEvent {
+    let establishment = event.stream_type() == Establishment::TYPE;
+    let stream_id = if establishment { "0210001A".to_owned() } else { domain::samples::PUPIL.to_string() };
+    ledger::RecordedEvent {
+        position,
+        stream_type: event.stream_type().to_owned(),
+        stream_id,
+        sequence: 1,
+        recorded_at: DateTime::UNIX_EPOCH,
+        effective_at: DateTime::UNIX_EPOCH,
+        actor: Actor::Service,
+        on_behalf_of: None,
+        reason: Reason::Rule,
+        command: CommandId(Uuid::nil()),
+        reference: None,
+        leaf: [0; 32],
+        event,
     }
 }
 

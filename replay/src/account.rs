@@ -36,8 +36,9 @@ pub async fn find(ledger: &Ledger, id_or_login: &str) -> anyhow::Result<AccountI
     // By the reservation, which the ledger writes with the event, not by a view.
     let hash = ledger.lookup_hash("login", &text.to_lowercase());
     match ledger.reserved("login", &hash).await? {
-        Some(owner) => Ok(owner.parse()?),
-        None => bail!("no account has the id or login `{text}`"),
+        // The login of someone erased is held by nobody.
+        Some(owner) if owner.parse::<AccountId>().is_ok() => Ok(owner.parse()?),
+        Some(_) | None => bail!("no account has the id or login `{text}`"),
     }
 }
 
@@ -75,7 +76,8 @@ pub fn concerned(account: AccountId, events: &[RecordedEvent]) -> BTreeSet<Strin
             | AccountEvent::ProvisionalPasswordIssued { .. }
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
-            | AccountEvent::AccountClosed {} => None,
+            | AccountEvent::AccountClosed {}
+            | AccountEvent::AccountErased { .. } => None,
         });
     }
     ids

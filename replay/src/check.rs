@@ -8,6 +8,7 @@
 
 use futures::TryStreamExt;
 use ledger::{Ledger, ReadError, Verified, VerifyError};
+use projections::poison::{Skip, Stop, skips, stops};
 use projections::{Comparison, Name, RebuildError, compare};
 use sqlx::PgPool;
 
@@ -42,6 +43,9 @@ pub enum CheckError {
     /// A view could not be rebuilt.
     #[error("view: {0}")]
     View(#[from] RebuildError),
+    /// Where views stopped, and what they skip, could not be read.
+    #[error("view: database: {0}")]
+    Database(#[from] sqlx::Error),
 }
 
 /// What is being checked, for those who wait.
@@ -64,6 +68,10 @@ pub struct Checked {
     pub read: u64,
     /// Each view against its replay.
     pub views: Vec<Comparison>,
+    /// Views that stand still at an event they can't take in: equal to their replay, but only up to there.
+    pub stops: Vec<Stop>,
+    /// Events that views and their replays pass over, by whose decision and why.
+    pub skips: Vec<Skip>,
 }
 
 impl Checked {
@@ -89,7 +97,8 @@ pub async fn check(
     for name in Name::ALL {
         views.push(compare(ledger, pool, name, |done| progress(Stage::View(name), done)).await?);
     }
-    Ok(Checked { tree, read, views })
+    let (stops, skips) = (stops(pool).await?, skips(pool).await?);
+    Ok(Checked { tree, read, views, stops, skips })
 }
 
 async fn read_all(ledger: &Ledger, size: u64, mut progress: impl FnMut(u64) + Send) -> Result<u64, CheckError> {

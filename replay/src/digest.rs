@@ -41,16 +41,27 @@ pub fn digest(fold: &Fold) -> Hash {
     sha256(text.as_bytes())
 }
 
-/// JSON with its members in the order of their names, whatever order the code has them in.
+/// A member that is absent, false or empty says nothing: new code may add such a one to old states without a drift.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+/// JSON with its members in the order of their names, whatever order the code has them in, and those that say nothing
+/// left out.
 fn canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort_unstable();
+            let mut told: Vec<(&String, &Value)> = members.iter().filter(|(_, value)| says_something(value)).collect();
+            told.sort_unstable_by_key(|(name, _)| *name);
             out.push('{');
-            for name in names {
+            for (name, value) in told {
                 let _ = write!(out, "{}:", Value::String(name.clone())); // writing to a String can't fail
-                canonical(&members[name], out);
+                canonical(value, out);
                 out.push(',');
             }
             out.push('}');

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
+use ledger::Header;
 use ledger::access::Query;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
@@ -203,6 +204,33 @@ fn report(checked: &Checked, language: Language) -> String {
             (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
         });
         view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));
+    }
+    text + &poisoned(checked, french)
+}
+
+/// Where views stand still, and what they pass over by decision.
+fn poisoned(checked: &Checked, french: bool) -> String {
+    let what = |event: &Option<Header>| match event {
+        Some(event) => event.event_type.clone(),
+        None => if french { "aucun événement" } else { "no event there" }.to_owned(),
+    };
+    let mut text = String::new();
+    for stop in &checked.stops {
+        let (view, position, event, since) = (stop.view, stop.fault.position, what(&stop.event), stop.since);
+        text.push_str(&if french {
+            format!("Vue {view} : ARRÊTÉE à la position {position} ({event}) depuis le {since}.\n")
+        } else {
+            format!("View {view}: STOPPED at position {position} ({event}) since {since}.\n")
+        });
+    }
+    for skip in &checked.skips {
+        let (view, position, event) = (skip.view, skip.fault.position, what(&skip.event));
+        let (at, actor, reason) = (skip.skipped_at, &skip.actor, &skip.reason);
+        text.push_str(&if french {
+            format!("Vue {view} : sans l'événement {position} ({event}), décision de {actor} le {at} : {reason}\n")
+        } else {
+            format!("View {view}: without event {position} ({event}), decided by {actor} on {at}: {reason}\n")
+        });
     }
     text
 }

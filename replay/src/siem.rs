@@ -57,6 +57,7 @@ fn access(activity: u32) -> Kind {
 
 const CREATE: u32 = 1;
 const UPDATE: u32 = 3;
+const DELETE: u32 = 4;
 
 fn kind(event: &Event) -> Kind {
     match event {
@@ -66,6 +67,7 @@ fn kind(event: &Event) -> Kind {
             PupilEvent::PupilEnrolled { .. } => 6,
             PupilEvent::PupilTransferred { .. } => 5,
             PupilEvent::PupilDeparted { .. } => 7,
+            PupilEvent::PupilErased { .. } => DELETE,
             PupilEvent::IneAssigned { .. }
             | PupilEvent::CivilStatusCorrected { .. }
             | PupilEvent::PlacementChanged { .. }
@@ -75,6 +77,7 @@ fn kind(event: &Event) -> Kind {
         }),
         Event::Guardian(event) => entity(match event {
             GuardianEvent::GuardianRecorded { .. } => CREATE,
+            GuardianEvent::GuardianErased { .. } => DELETE,
             GuardianEvent::GuardianIdentityCorrected { .. }
             | GuardianEvent::GuardianContactCorrected { .. }
             | GuardianEvent::ChildLinkHeld { .. }
@@ -88,7 +91,9 @@ fn kind(event: &Event) -> Kind {
         }),
         Event::RelyingParty(event) => entity(match event {
             RelyingPartyEvent::RelyingPartyRegistered { .. } => CREATE,
-            RelyingPartyEvent::RelyingPartyChanged { .. } | RelyingPartyEvent::ClientSecretReplaced { .. } => UPDATE,
+            RelyingPartyEvent::RelyingPartyChanged { .. }
+            | RelyingPartyEvent::ClientSecretReplaced { .. }
+            | RelyingPartyEvent::ClientSecretWithdrawn {} => UPDATE,
             RelyingPartyEvent::RelyingPartyEnabled {} => 8,
             RelyingPartyEvent::RelyingPartyDisabled {} => 9,
         }),
@@ -113,7 +118,7 @@ fn of_account(event: &AccountEvent) -> Kind {
         }),
         AccountEvent::ProvisionalPasswordIssued { .. } => account(4),
         AccountEvent::AccountDisabled {} => account(5),
-        AccountEvent::AccountClosed {} => account(6),
+        AccountEvent::AccountClosed {} | AccountEvent::AccountErased { .. } => account(6),
         AccountEvent::VerificationCodeIssued { .. } | AccountEvent::VerificationCodeAccepted { .. } => {
             authentication(OTHER)
         }

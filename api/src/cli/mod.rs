@@ -2,8 +2,10 @@
 
 mod auditor;
 mod beside;
+mod checkpoint;
 mod config;
 mod demo;
+mod erase;
 mod establishment;
 mod import;
 mod incident;
@@ -15,6 +17,9 @@ mod sample;
 mod serve;
 mod telemetry;
 mod views;
+
+#[cfg(test)]
+pub(crate) use views::status as views_status;
 
 use crate::config::{Config, ConfigError};
 use crate::running::source;
@@ -80,11 +85,16 @@ enum Command {
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
+    /// The signed checkpoints of the ledger
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Erase a person's data for good
+    Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
     Outbox(outbox::Outbox),
     /// Hand out a provisional password
@@ -104,8 +114,10 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
+        Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),
     };

@@ -2,6 +2,7 @@
 
 mod access;
 mod append;
+mod checkpoint;
 mod crashes;
 mod golden;
 mod golden_events;
@@ -11,3 +12,4 @@ mod reading;
 mod sealing;
 mod stores;
 mod support;
+mod tree;

@@ -71,7 +71,8 @@ pub fn establishments(event: &RecordedEvent) -> Vec<Uai> {
         Event::Pupil(
             PupilEvent::PupilRegistered { .. }
             | PupilEvent::IneAssigned { .. }
-            | PupilEvent::CivilStatusCorrected { .. },
+            | PupilEvent::CivilStatusCorrected { .. }
+            | PupilEvent::PupilErased { .. },
         ) => vec![],
         Event::Guardian(GuardianEvent::ChildLinkHeld { link, number: _ }) => vec![link.establishment],
         Event::Guardian(
@@ -79,7 +80,8 @@ pub fn establishments(event: &RecordedEvent) -> Vec<Uai> {
             | GuardianEvent::GuardianIdentityCorrected { .. }
             | GuardianEvent::GuardianContactCorrected { .. }
             | GuardianEvent::ChildLinkSettled { .. }
-            | GuardianEvent::ChildLinkLapsed { .. },
+            | GuardianEvent::ChildLinkLapsed { .. }
+            | GuardianEvent::GuardianErased { .. },
         ) => vec![],
         Event::Establishment(
             EstablishmentEvent::EstablishmentRegistered { .. }

@@ -1,9 +1,18 @@
 //! The check passes on what was recorded, and names what was changed behind the ledger's back.
 
 use crate::support::Setting;
+use domain::context::Actor;
+use domain::guardian::{Guardian, GuardianContact, GuardianEvent, GuardianIdentity};
+use domain::ids::GuardianId;
+use domain::personal::Personal;
+use ledger::Unit;
 use ledger::postgres::Role;
+use projections::poison::{skip, stops};
+use projections::{Name, Runner};
 use replay::check::{Stage, check};
 use sqlx::PgPool;
+use std::time::Duration;
+use uuid::Uuid;
 
 /// As whoever owns the database could: the guards switched off.
 async fn tamper(owner: &PgPool, change: &str) {
@@ -44,6 +53,40 @@ async fn a_changed_view_is_found() {
     sqlx::query(change).execute(&setting.pool).await.unwrap();
     let checked = check(&setting.ledger, &setting.pool, |_, _| {}).await.unwrap();
     assert!(!checked.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_stopped_and_what_it_was_told_to_skip_are_found() {
+    let mut setting = Setting::new(44).await;
+    setting.live(20).await;
+    // Nothing that can't be read by the auditor, but a value that the view's table refuses.
+    let guardian = GuardianId(Uuid::new_v4());
+    let identity = GuardianIdentity { family_name: "FIC\0TIF".to_owned(), ..Default::default() };
+    let recorded = GuardianEvent::GuardianRecorded {
+        guardian,
+        identity: Personal::new(guardian, identity),
+        contact: Personal::new(guardian, GuardianContact::default()),
+    };
+    let unit = setting.world.step();
+    let unit = Unit::new(unit.context().clone()).stream::<Guardian>(&guardian.to_string(), 0, vec![recorded]);
+    let position = setting.ledger.append(unit).await.unwrap().first;
+    let runner = Runner::start(setting.ledger.clone(), setting.pool.clone()).await.unwrap();
+    while stops(&setting.pool).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let checked = check(&setting.ledger, &setting.pool, |_, _| {}).await.unwrap();
+    assert_eq!((checked.stops.len(), checked.skips.len()), (1, 0));
+    assert!(checked.is_sound(), "as far as it goes");
+    let operator = Actor::Operator("17".to_owned());
+    skip(&setting.pool, Name::People, position, "sent again", &operator, setting.ledger.now()).await.unwrap();
+    while !stops(&setting.pool).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    runner.views().caught_up(position, Duration::from_secs(60)).await.unwrap();
+    runner.stop().await;
+    let checked = check(&setting.ledger, &setting.pool, |_, _| {}).await.unwrap();
+    assert!(checked.is_sound() && checked.stops.is_empty(), "{checked:#?}");
+    assert_eq!((checked.skips[0].fault.position, checked.skips[0].reason.as_str()), (position, "sent again"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
