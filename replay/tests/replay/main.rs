@@ -6,4 +6,5 @@ mod questions;
 mod siem;
 mod support;
 mod telling;
+mod witness;
 mod words;
