@@ -1,18 +1,20 @@
 //! The service's parts, opened in order, at work, and stopped in order.
 
 use crate::app::{App, Parts};
+use crate::audit;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
+use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::Context;
 use ledger::access::AccessLog;
 use ledger::checkpoint::{Checkpoints, Health, State};
 use ledger::postgres::{Database, Role, Source, migrate};
-use ledger::{Ledger, MasterKeys, Options};
+use ledger::{Ledger, MasterKeys, MasterSource, Options};
 use projections::Runner;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +69,8 @@ impl Running {
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
+        ledger.check_master().await?;
+        audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
         let keys = Keys::new(db.clone(), ledger.clone());
@@ -79,8 +83,22 @@ impl Running {
         };
         let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
         let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
-        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests, access };
-        let app = App::new(parts);
+        let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
+        let client_keys = ClientKeyCache::new(outbound);
+        let app = App::new(Parts {
+            config,
+            clock,
+            db,
+            ledger,
+            views,
+            keys,
+            client_keys,
+            sending,
+            checkpoints,
+            guard,
+            requests,
+            access,
+        });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let tidying = crate::tidying::start(app.clone());
         Ok(Self { app, database, runner, delivery, checkpoints: signing, record, accesses, tidying })
@@ -134,6 +152,9 @@ pub fn source(config: &Config) -> Source {
 pub fn master_keys(key: &MasterKey, data_dir: &Path) -> anyhow::Result<MasterKeys> {
     if let Some(value) = &key.value {
         return MasterKeys::from_hex(value.expose()).context("master_key.value");
+    }
+    if let Some(command) = &key.command {
+        return Ok(MasterKeys::from_source(MasterSource::Command(command.clone()))?);
     }
     let file = match &key.file {
         Some(file) => file.clone(),

@@ -51,6 +51,17 @@ impl TestService {
         Self::over(database, config, keys, Clock::default(), more).await
     }
 
+    /// Starts one on a database that is there, e.g. a restored one.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn on(database: TestDatabase, keys: MasterKeys, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.database.max_connections = Some(8);
+        change(&mut config);
+        Self::over(database, config, keys, Clock::default(), |router| router).await
+    }
+
     async fn over(
         database: TestDatabase,
         config: Config,
@@ -75,9 +86,22 @@ impl TestService {
         Self::over(database, config, keys, clock, |router| router).await
     }
 
+    /// Its database.
+    pub fn database(&self) -> &ledger::postgres::Database {
+        &self.database
+    }
+
     /// What its handlers share.
     pub fn app(&self) -> &App {
         &self.running.app
+    }
+
+    /// A connection as the owner of the schema, who may do what the service may not.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn owner(&self) -> sqlx::PgPool {
+        self.database.pool(ledger::postgres::Role::Owner, 1).await.expect("the database answers")
     }
 
     /// A browser without cookies, that prefers French.

@@ -1,5 +1,6 @@
 //! What changed of an account between two moments, and by which events.
 
+use crate::account::NoAccount;
 use crate::explain::{PartChange, as_of_line, changes};
 use crate::fields::{Field, Sight, parts};
 use crate::fold::{Fold, life};
@@ -44,7 +45,7 @@ pub async fn diff(ledger: &Ledger, account: AccountId, from: AsOf, to: AsOf, sig
     let (earlier, later) = events.split_at(events.partition_point(|event| event.position <= from.position));
     let (first, last) = (Fold::of(earlier), Fold::of(&events));
     if last.account.status == Status::Absent {
-        bail!("account {account} did not exist yet at position {}", to.position);
+        return Err(NoAccount::Yet { account, position: to.position }.into());
     }
     let members = first.members().or(&last.members());
     let all = |fold: &Fold| Field::ALL.map(|field| parts(fold, &members, field));

@@ -115,9 +115,6 @@ pub enum FilterError {
     /// The views.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    /// Resolving a time.
-    #[error(transparent)]
-    Moment(anyhow::Error),
 }
 
 impl FilterError {
@@ -129,7 +126,7 @@ impl FilterError {
             | Self::UnknownEstablishment(_)
             | Self::UnknownAccount(_)
             | Self::Interval(_) => true,
-            Self::Behind(_) | Self::Read(_) | Self::Database(_) | Self::Moment(_) => false,
+            Self::Behind(_) | Self::Read(_) | Self::Database(_) => false,
         }
     }
 }
@@ -232,9 +229,7 @@ impl Filter {
     /// The positions between which its recorded times lie, within what counts at a moment.
     async fn range(&self, ledger: &Ledger, as_of: AsOf) -> Result<(u64, u64), FilterError> {
         // Times are kept to the microsecond: recorded before a time is recorded at the latest one earlier.
-        let before = async |time: DateTime<Utc>| {
-            count_until(ledger, time - TimeDelta::microseconds(1)).await.map_err(FilterError::Moment)
-        };
+        let before = async |time: DateTime<Utc>| count_until(ledger, time - TimeDelta::microseconds(1)).await;
         let first = match self.recorded_from {
             Some(from) => before(from).await?,
             None => 0,

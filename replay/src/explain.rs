@@ -1,5 +1,6 @@
 //! Why a field of an account is as it is.
 
+use crate::account::NoAccount;
 use crate::fields::{Field, Part, Parts, Sight, parts};
 use crate::fold::{Fold, life};
 use crate::history;
@@ -86,7 +87,7 @@ pub async fn explain(
     let events = life(ledger, account, as_of.position).await?;
     let last = Fold::of(&events);
     if last.account.status == Status::Absent {
-        anyhow::bail!("account {account} did not exist yet at position {}", as_of.position);
+        return Err(NoAccount::Yet { account, position: as_of.position }.into());
     }
     // The records of the moment asked about: an enrolment counts though it is older than the child's confirmation.
     let members = last.members();

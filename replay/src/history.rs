@@ -1,10 +1,10 @@
 //! An account's life in plain words.
 
+use crate::account::NoAccount;
 use crate::explain::as_of_line;
 use crate::language::Language;
 use crate::moment::AsOf;
 use crate::{account, words};
-use anyhow::bail;
 use domain::ids::AccountId;
 use ledger::{Ledger, RecordedEvent};
 use projections::{Name, Views, audit};
@@ -30,7 +30,7 @@ pub async fn history(
     let mut own = account::events(ledger, account).await?;
     own.retain(|event| event.position <= as_of.position);
     if own.is_empty() {
-        bail!("account {account} did not exist yet at position {}", as_of.position);
+        return Err(NoAccount::Yet { account, position: as_of.position }.into());
     }
     let ids = account::concerned(account, &own);
     let entities: Vec<String> = ids.iter().cloned().collect();

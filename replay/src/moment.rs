@@ -1,8 +1,7 @@
 //! Moments, and the positions they are resolved to, so that every answer can be asked for again.
 
-use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use ledger::Ledger;
+use ledger::{Ledger, ReadError};
 use serde::Serialize;
 
 /// A moment, as asked for.
@@ -36,23 +35,49 @@ pub struct AsOf {
     pub recorded_at: DateTime<Utc>,
 }
 
+/// Why a moment has no position.
+#[derive(Debug, thiserror::Error)]
+pub enum MomentError {
+    /// Nothing was ever recorded.
+    #[error("the ledger is empty")]
+    Empty,
+    /// It lies ahead.
+    #[error("the ledger ends at position {last}; there is no event {asked} yet")]
+    Beyond {
+        /// The last position.
+        last: u64,
+        /// The one asked for.
+        asked: u64,
+    },
+    /// It lies before the first event.
+    #[error("nothing had been recorded yet at {0}")]
+    BeforeAll(DateTime<Utc>),
+    /// The ledger can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl MomentError {
+    /// Whether the moment is at fault, rather than the database.
+    pub fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Read(_))
+    }
+}
+
 /// The last event recorded at or before a time, or the one at a position; its position and time.
 ///
 /// # Errors
 /// Nothing had been recorded then, or the ledger can't be read.
-pub async fn resolve(ledger: &Ledger, moment: Option<Moment>) -> anyhow::Result<AsOf> {
+pub async fn resolve(ledger: &Ledger, moment: Option<Moment>) -> Result<AsOf, MomentError> {
     let (size, _) = ledger.root().await?;
-    let last = size.checked_sub(1).context("the ledger is empty")?;
+    let last = size.checked_sub(1).ok_or(MomentError::Empty)?;
     let position = match moment {
         None => last,
-        Some(Moment::Position(position)) if position > last => {
-            bail!("the ledger ends at position {last}; there is no event {position} yet")
-        }
+        Some(Moment::Position(asked)) if asked > last => return Err(MomentError::Beyond { last, asked }),
         Some(Moment::Position(position)) => position,
-        Some(Moment::Time(time)) => count_until(ledger, time)
-            .await?
-            .checked_sub(1)
-            .with_context(|| format!("nothing had been recorded yet at {time}"))?,
+        Some(Moment::Time(time)) => {
+            count_until(ledger, time).await?.checked_sub(1).ok_or(MomentError::BeforeAll(time))?
+        }
     };
     Ok(AsOf { position, recorded_at: recorded_at(ledger, position).await? })
 }
@@ -61,7 +86,7 @@ pub async fn resolve(ledger: &Ledger, moment: Option<Moment>) -> anyhow::Result<
 ///
 /// # Errors
 /// The ledger can't be read.
-pub async fn count_until(ledger: &Ledger, time: DateTime<Utc>) -> anyhow::Result<u64> {
+pub async fn count_until(ledger: &Ledger, time: DateTime<Utc>) -> Result<u64, ReadError> {
     let (size, _) = ledger.root().await?;
     // Recorded times never go back, so they can be searched by halves: positions before `low` are not later than the
     // time, those from `high` on are.
@@ -73,7 +98,8 @@ pub async fn count_until(ledger: &Ledger, time: DateTime<Utc>) -> anyhow::Result
     Ok(low)
 }
 
-async fn recorded_at(ledger: &Ledger, position: u64) -> anyhow::Result<DateTime<Utc>> {
+async fn recorded_at(ledger: &Ledger, position: u64) -> Result<DateTime<Utc>, ReadError> {
     let events = ledger.read_positions(&[position]).await?;
-    Ok(events.first().with_context(|| format!("event {position} is missing"))?.recorded_at)
+    let missing = || ReadError::Event { position, reason: "missing".to_owned() };
+    Ok(events.first().ok_or_else(missing)?.recorded_at)
 }

@@ -1,9 +1,9 @@
 //! What an account was at a moment: its aggregates folded up to a position.
 
+use crate::account::NoAccount;
 use crate::fold::{Fold, life};
 use crate::language::Language;
 use crate::moment::AsOf;
-use anyhow::bail;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::account::{Holder, Status};
 use domain::ids::{AccountId, GuardianId, PupilId};
@@ -87,7 +87,7 @@ pub async fn state(ledger: &Ledger, account: AccountId, as_of: AsOf) -> anyhow::
     let fold = Fold::of(&life(ledger, account, as_of.position).await?);
     let folded = &fold.account;
     if folded.status == Status::Absent {
-        bail!("account {account} did not exist yet at position {}", as_of.position);
+        return Err(NoAccount::Yet { account, position: as_of.position }.into());
     }
     let pupil = match folded.holder {
         Some(Holder::Pupil(pupil)) => Some(child(&fold, pupil)),

@@ -1,9 +1,12 @@
 //! The command line of `matricule`: one file for each command.
 
+mod auditor;
+mod backup;
 mod beside;
 mod checkpoint;
 mod config;
 mod demo;
+mod erase;
 mod establishment;
 mod import;
 mod incident;
@@ -74,12 +77,16 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// Appoint auditors, who question the ledger over the API
+    #[command(subcommand)]
+    Auditor(auditor::AuditorCommand),
     /// The establishments that the schools' files have named
     #[command(subcommand)]
     Establishment(establishment::EstablishmentCommand),
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
+    /// The keys that sign tokens, and the one that wraps all others
     /// The signed checkpoints of the ledger
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
@@ -88,6 +95,12 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Back up the ledger, and its keys apart from it
+    Backup(backup::Backup),
+    /// Restore a backup
+    Restore(backup::Restore),
+    /// Erase a person's data for good
+    Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
     Outbox(outbox::Outbox),
     /// Hand out a provisional password
@@ -104,11 +117,15 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
         Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Backup(command) => block_on(command.run(&global)),
+        Command::Restore(command) => block_on(command.run(&global)),
+        Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),
     };

@@ -105,8 +105,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     };
     check_origin(config, &mut refuse);
     refuse(
-        config.master_key.file.is_some() && config.master_key.value.is_some(),
-        "master_key: give `file` or `value`, not both",
+        [config.master_key.file.is_some(), config.master_key.value.is_some(), config.master_key.command.is_some()]
+            .into_iter()
+            .filter(|given| *given)
+            .count()
+            > 1,
+        "master_key: give `file`, `value` or `command`, only one of them",
     );
     refuse(
         config.database.owner_url.is_some() && config.database.url.is_none(),
@@ -127,6 +131,18 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.retention.access_log < super::Span::days(31),
         "retention.access_log: 31days at least; the law asks for six months to a year",
     );
+    refuse(
+        config.retention.ended_entitlement < super::Span::days(1),
+        "retention.ended_entitlement: 1day at least; a school may send the next file a little late",
+    );
+    refuse(
+        config.backup.keys_retention > config.backup.ledger_retention,
+        "backup.keys_retention: longer than backup.ledger_retention; keys alone restore nothing, make it shorter",
+    );
+    refuse(
+        config.backup.keys_dir.is_some() && config.backup.keys_dir == config.backup.ledger_dir,
+        "backup.keys_dir: the same as backup.ledger_dir; keep keys apart from what they open",
+    );
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
     refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");
@@ -134,6 +150,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     refuse(
         config.oidc.code_lifetime > super::Span::seconds(60),
         "oidc.code_lifetime: 60s at most; a code is exchanged at once by the relying party",
+    );
+    refuse(
+        config.oidc.refresh_token_grace > super::Span::minutes(2),
+        "oidc.refresh_token_grace: 2min at most; it is for a client that lost an answer",
     );
     refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
     refuse(

@@ -67,6 +67,8 @@ pub struct Config {
     pub proof: Proof,
     /// How long what is kept is kept.
     pub retention: Retention,
+    /// Backups.
+    pub backup: Backup,
     /// The demo.
     pub demo: Demo,
 }
@@ -91,6 +93,8 @@ pub struct MasterKey {
     pub file: Option<PathBuf>,
     /// The key itself, 128 hexadecimal digits.
     pub value: Option<Secret>,
+    /// A program and its arguments, which prints it.
+    pub command: Option<Vec<String>>,
 }
 
 /// `[http]`
@@ -189,8 +193,16 @@ pub struct Oidc {
     pub id_token_lifetime: Span,
     /// How long an access token is valid.
     pub access_token_lifetime: Span,
+    /// How long refresh tokens go on in all, from the first of a family.
+    pub refresh_token_lifetime: Span,
+    /// How long a refresh token may lie unused.
+    pub refresh_token_idle: Span,
+    /// How long the refresh token used last is answered again, with the very answer it had.
+    pub refresh_token_grace: Span,
     /// How long a signing key signs before the next takes over.
     pub signing_key_lifetime: Span,
+    /// Hosts of relying parties that may lie at private addresses.
+    pub private_hosts: Vec<String>,
 }
 
 /// `[operator]`
@@ -225,11 +237,41 @@ impl Default for Imports {
 pub struct Retention {
     /// Whole months of the access log go when they ended so long ago.
     pub access_log: Span,
+    /// Pupils, guardians and accounts are erased when their entitlement ended so long ago.
+    pub ended_entitlement: Span,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { access_log: Span::days(365) }
+        Self { access_log: Span::days(365), ended_entitlement: Span::days(92) }
+    }
+}
+
+/// `[backup]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Where backups of the ledger go.
+    pub ledger_dir: Option<PathBuf>,
+    /// Where backups of the keys go: apart from the ledger's.
+    pub keys_dir: Option<PathBuf>,
+    /// How long a backup of the ledger is kept.
+    pub ledger_retention: Span,
+    /// How long a backup of the keys is kept: so long an erasure takes to be complete.
+    pub keys_retention: Span,
+    /// The register of erasures; without it, `erasures.register` in `data_dir`.
+    pub erasure_register: Option<PathBuf>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            ledger_dir: None,
+            keys_dir: None,
+            ledger_retention: Span::days(400),
+            keys_retention: Span::days(35),
+            erasure_register: None,
+        }
     }
 }
 
@@ -262,6 +304,7 @@ impl Default for Config {
             imports: Imports::default(),
             proof: Proof::default(),
             retention: Retention::default(),
+            backup: Backup::default(),
             demo: Demo::default(),
         }
     }
@@ -319,7 +362,11 @@ impl Default for Oidc {
             code_lifetime: Span::seconds(60),
             id_token_lifetime: Span::minutes(10),
             access_token_lifetime: Span::minutes(10),
+            refresh_token_lifetime: Span::days(90),
+            refresh_token_idle: Span::days(30),
+            refresh_token_grace: Span::seconds(30),
             signing_key_lifetime: Span::days(90),
+            private_hosts: Vec::new(),
         }
     }
 }
@@ -333,6 +380,11 @@ impl Config {
     /// A link to a path of the service, for mails and redirects.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
+    }
+
+    /// The register of erasures.
+    pub fn erasure_register(&self) -> PathBuf {
+        self.backup.erasure_register.clone().unwrap_or_else(|| self.data_dir.join("erasures.register"))
     }
 
     /// Whether users reach the service over TLS: cookies are then `Secure` and browsers told to insist.

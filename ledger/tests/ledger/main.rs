@@ -10,6 +10,7 @@ mod outside;
 mod public_tools;
 mod races;
 mod reading;
+mod rotation;
 mod sealing;
 mod stores;
 mod support;
