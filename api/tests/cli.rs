@@ -236,9 +236,12 @@ fn checkpoints_are_signed_as_things_are_recorded_and_recovered_at_the_command_li
         key.parse::<ledger::checkpoint::VerifierKey>().unwrap()
     };
     let log = key("localhost:8080/log+");
-    let answer = get_until(&service, "/log/checkpoint", |answer| answer.starts_with("HTTP/1.1 200"));
+    let (_, told, _) = run(&["checkpoint", "status"]);
+    let size = told.strip_prefix("Ledger:").and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let of_all = |answer: &str| answer.contains(&format!("\n{size}\n"));
+    let answer = get_until(&service, "/log/checkpoint", of_all);
     let note = answer.split_once("\r\n\r\n").unwrap().1;
-    assert!(ledger::checkpoint::SignedCheckpoint::verify(note, &log).unwrap().size > 0);
+    assert_eq!(ledger::checkpoint::SignedCheckpoint::verify(note, &log).unwrap().size.to_string(), size);
     let (done, _, error) = run(&["checkpoint", "recover", "--reason", "for fun"]);
     assert!(!done && error.contains("nothing to recover from"), "{error}");
     assert!(service.terminate());
