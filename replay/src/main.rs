@@ -7,6 +7,7 @@ use ledger::access::Query;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
 use replay::check::{Checked, Stage, check};
+use replay::digest;
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
@@ -15,6 +16,7 @@ use replay::questions::Question;
 use replay::source::{Location, Opened};
 use replay::state::state;
 use replay::trace;
+use replay::witness;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -65,6 +67,8 @@ enum Command {
     },
     /// Prove that the ledger is as recorded and that every view is what it says
     Check,
+    /// Cosign the checkpoints of other institutions' logs; needs no ledger
+    Witness(witness::Options),
 }
 
 fn main() -> ExitCode {
@@ -86,6 +90,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 impl Replay {
     async fn run(self) -> anyhow::Result<ExitCode> {
+        if let Command::Witness(options) = self.command {
+            tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+            witness::run(options).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         let opened = self.location.open().await?;
         let result = self.command.run(&opened, language, self.purpose).await;
@@ -142,6 +151,8 @@ impl Command {
                     return Ok(ExitCode::FAILURE);
                 }
             }
+            // Needs no ledger: it has been run before one was opened.
+            Self::Witness(_) => {}
             Self::Check => {
                 let live = std::io::stderr().is_terminal();
                 let checked = check(&opened.ledger, &opened.pool, |stage, done| {
@@ -155,7 +166,9 @@ impl Command {
                 }
                 let checked = checked?;
                 write!(out, "{}", report(&checked, language))?;
-                if !checked.is_sound() {
+                let digests = digest::check(ledger, pool, |_| {}).await?;
+                write!(out, "{}", digests.text(language))?;
+                if !checked.is_sound() || !digests.differing.is_empty() {
                     return Ok(ExitCode::FAILURE);
                 }
             }
