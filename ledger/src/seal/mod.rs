@@ -19,10 +19,12 @@
 mod frame;
 mod keys;
 mod master;
+pub(crate) mod rotation;
 
 pub(crate) use frame::{Place, Room, parse, seal_segments, segments};
 pub(crate) use keys::{KeyStore, Known, NewKey};
-pub use master::{MasterKeys, MasterKeysError};
+pub use master::{MasterKeys, MasterKeysError, MasterSource};
+pub use rotation::{Rotated, RotationError};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use domain::ids::SubjectId;
@@ -45,6 +47,17 @@ pub enum SealError {
     /// A subject without a key row: the key store does not belong to this ledger, or was restored too old.
     #[error("the key store has no key for {0}, nor says that it was destroyed")]
     NoKey(SubjectId),
+    /// Another master key than the configured one is in force.
+    #[error(
+        "the master key `{found}` is configured, but `{needed}` is in force in this database: give that one. Nothing \
+         was opened or sealed with the other"
+    )]
+    OtherMaster {
+        /// Name of the configured key.
+        found: String,
+        /// Name of the key in force.
+        needed: String,
+    },
     /// The stored frame is malformed.
     #[error("malformed segments: {0}")]
     Malformed(&'static str),
