@@ -13,6 +13,7 @@ use crate::language::Language;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::AccountId;
 use ledger::leaf::{Hash, sha256};
+use ledger::postgres::begin;
 use ledger::{Ledger, ReadError};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -105,7 +106,7 @@ pub async fn round(ledger: &Ledger, pool: &PgPool, now: DateTime<Utc>) -> anyhow
 
 /// One step of a round; `None` when there is nothing more, or another instance is at it.
 async fn step(ledger: &Ledger, pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<Option<u64>> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     let next: Option<i64> = sqlx::query_scalar("SELECT next FROM ledger.state_digest_cursor FOR UPDATE SKIP LOCKED")
         .fetch_optional(&mut *transaction)
         .await?;

@@ -118,7 +118,10 @@ fn every_version_of_every_event_is_read() {
     }
     for event in domain::samples::every_event() {
         let form = present(&event);
-        for version in 1..=form.event_version {
+        // An event may have come with a later version of its siblings: its first form need not be version 1.
+        let kept = |version: &u16| files.contains_key(&format!("{}.v{version}.json", form.event_type));
+        let first = (1..=form.event_version).find(kept).unwrap_or(form.event_version);
+        for version in first..=form.event_version {
             let file = format!("{}.v{version}.json", form.event_type);
             assert!(files.contains_key(&file), "{file} is missing: add it with GOLDEN_ADD=1");
         }
