@@ -236,9 +236,12 @@ fn checkpoints_are_signed_as_things_are_recorded_and_recovered_at_the_command_li
         key.parse::<ledger::checkpoint::VerifierKey>().unwrap()
     };
     let log = key("localhost:8080/log+");
-    let answer = get_until(&service, "/log/checkpoint", |answer| answer.starts_with("HTTP/1.1 200"));
+    let (_, told, _) = run(&["checkpoint", "status"]);
+    let size = told.strip_prefix("Ledger:").and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let of_all = |answer: &str| answer.contains(&format!("\n{size}\n"));
+    let answer = get_until(&service, "/log/checkpoint", of_all);
     let note = answer.split_once("\r\n\r\n").unwrap().1;
-    assert!(ledger::checkpoint::SignedCheckpoint::verify(note, &log).unwrap().size > 0);
+    assert_eq!(ledger::checkpoint::SignedCheckpoint::verify(note, &log).unwrap().size.to_string(), size);
     let (done, _, error) = run(&["checkpoint", "recover", "--reason", "for fun"]);
     assert!(!done && error.contains("nothing to recover from"), "{error}");
     assert!(service.terminate());
@@ -258,4 +261,49 @@ fn checkpoints_are_signed_as_things_are_recorded_and_recovered_at_the_command_li
     assert!(told.contains("a disk was lost") && told.contains("Kept:      "), "{told}");
     assert!(service.terminate());
     assert!(service.log.lock().unwrap().contains("NO CHECKPOINT"));
+}
+
+/// The drill of an operator: backup, rotation of the master key, restore elsewhere with the key of then.
+#[test]
+fn what_was_backed_up_is_restored_elsewhere_with_the_key_of_then_and_the_register() {
+    let (here, there) = (TempDataDir::new(), TempDataDir::new());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |data: &Path, arguments: &[&str]| -> Output {
+        matricule(folder.path()).args(arguments).arg("--data-dir").arg(data).output().unwrap()
+    };
+    let done = |data: &Path, arguments: &[&str]| -> String {
+        let output = run(data, arguments);
+        assert!(output.status.success(), "{arguments:?}\n{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    done(here.path(), &["establishment", "name", "0210001A", "Collège des Exemples"]);
+    let nobody = run(here.path(), &["erase", "personne", "--reason", "own-request"]);
+    assert!(text(&nobody.stderr).contains("no account, pupil or guardian record"), "{}", text(&nobody.stderr));
+    assert!(done(here.path(), &["erase", "--ended"]).contains("Nobody's entitlement ended"));
+    let (ledger, keys) = (at("ledger"), at("keys"));
+    let (ledger, keys) = (ledger.to_str().unwrap(), keys.to_str().unwrap());
+    let told = done(here.path(), &["backup", "--ledger-dir", ledger, "--keys-dir", keys]);
+    let folder_of = |word: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("{told}"));
+        line.trim().to_owned()
+    };
+    let (ledger, keys) = (folder_of("ledger"), folder_of("keys"));
+    let old = std::fs::read(here.path().join("master.key")).unwrap();
+    let rotated = done(here.path(), &["keys", "rotate-master"]);
+    assert!(rotated.contains("opens nothing in the database any more"), "{rotated}");
+    assert!(done(here.path(), &["establishment", "list"]).contains("Collège des Exemples"));
+    let register = here.path().join("erasures.register");
+    let restore = ["restore", "--ledger", &ledger, "--keys", &keys, "--register", register.to_str().unwrap()];
+    let keyless = run(there.path(), &restore);
+    assert!(text(&keyless.stderr).contains("there is no master key"), "{}", text(&keyless.stderr));
+    std::fs::create_dir_all(there.path()).unwrap();
+    let key = there.path().join("master.key");
+    std::fs::write(&key, old).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let restored = done(there.path(), &restore);
+    assert!(restored.contains("proved by walking the tree"), "{restored}");
+    assert!(done(there.path(), &["establishment", "list"]).contains("Collège des Exemples"));
+    let again = run(there.path(), &restore);
+    assert!(text(&again.stderr).contains("events already"), "{}", text(&again.stderr));
 }

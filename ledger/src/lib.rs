@@ -89,7 +89,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            upcasters: Upcasters::new(),
+            upcasters: Upcasters::program(),
             clock: Arc::new(chrono::Utc::now),
             cached_keys: 65_536,
             patience: Duration::from_secs(30),

@@ -4,7 +4,9 @@ use crate::Upcasters;
 use crate::error::ReadError;
 use crate::leaf::Hash;
 use crate::seal::{Cipher, Known, Place, Room, SealError, segments};
+use crate::unit::parse_version;
 use chrono::{DateTime, Utc};
+use cqrs_es::DomainEvent;
 use domain::context::{Actor, Reason};
 use domain::ids::{CommandId, SubjectId};
 use domain::personal::Sealable;
@@ -20,11 +22,28 @@ pub trait AnyEvent: Sealable + Send + Sized + 'static {
     /// # Errors
     /// When the stream type or the payload is unknown.
     fn decode(stream_type: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// The version of its payload's format that the program knows.
+    fn event_version(&self) -> String;
 }
 
 impl AnyEvent for domain::Event {
     fn decode(stream_type: &str, payload: &[u8]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         Self::decode(stream_type, payload).map_err(Into::into)
+    }
+
+    fn event_version(&self) -> String {
+        Self::event_version(self)
+    }
+}
+
+/// Refuses a payload of a later version than the program knows: even where it fits, it may mean something else.
+pub(crate) fn refuse_newer(stored: u16, known: &str) -> Result<(), String> {
+    match parse_version(known) {
+        Some(known) if stored > known => {
+            Err(format!("its payload is of version {stored}, and this program knows {known}: a newer one wrote it"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -176,9 +195,16 @@ impl Raw<'_> {
     }
 
     /// The payload as the current version would have written it.
-    fn current<E>(&self, upcasters: &Upcasters, decode: impl FnOnce(&[u8]) -> Result<E, String>) -> Result<E, String> {
+    fn current<E>(
+        &self,
+        upcasters: &Upcasters,
+        decode: impl FnOnce(&[u8]) -> Result<E, String>,
+        version: impl FnOnce(&E) -> String,
+    ) -> Result<E, String> {
         if !upcasters.wants(self.stream_type, self.event_type, self.event_version) {
-            return decode(self.payload);
+            let event = decode(self.payload)?;
+            refuse_newer(self.event_version, &version(&event))?;
+            return Ok(event);
         }
         let old = serde_json::from_slice(self.payload).map_err(|error| error.to_string())?;
         let new = upcasters.apply(self.stream_type, self.event_type, self.event_version, old);
@@ -191,19 +217,19 @@ impl Raw<'_> {
         upcasters: &Upcasters,
         ciphers: &Ciphers<'_>,
     ) -> Result<RecordedEvent<E>, ReadError> {
-        let event =
-            self.current(upcasters, |payload| E::decode(self.stream_type, payload).map_err(|error| error.to_string()));
+        let decode = |payload: &[u8]| E::decode(self.stream_type, payload).map_err(|error| error.to_string());
+        let event = self.current(upcasters, decode, E::event_version);
         self.complete(event, ciphers)
     }
 
     /// The typed event of an aggregate known beforehand.
-    pub(crate) fn decode_of<E: serde::de::DeserializeOwned + Sealable>(
+    pub(crate) fn decode_of<E: DomainEvent + Sealable>(
         &self,
         upcasters: &Upcasters,
         ciphers: &Ciphers<'_>,
     ) -> Result<RecordedEvent<E>, ReadError> {
-        let event =
-            self.current(upcasters, |payload| serde_json::from_slice(payload).map_err(|error| error.to_string()));
+        let decode = |payload: &[u8]| serde_json::from_slice(payload).map_err(|error| error.to_string());
+        let event = self.current(upcasters, decode, E::event_version);
         self.complete(event, ciphers)
     }
 

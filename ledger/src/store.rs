@@ -1,7 +1,7 @@
 //! The ledger as a cqrs-es `EventStore`: reads go through postgres-es, commits through the writer.
 
 use crate::error::{AppendError, ReadError};
-use crate::record::{Ciphers, broken, reveal, subjects};
+use crate::record::{Ciphers, broken, refuse_newer, reveal, subjects};
 use crate::seal::Place;
 use crate::unit::{Unit, parse_version};
 use crate::{Appended, Ledger};
@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::{PersistedEventRepository, PersistenceError, SerializedEvent};
-use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
+use cqrs_es::{Aggregate, AggregateContext, AggregateError, DomainEvent, EventEnvelope, EventStore};
 use domain::context::Context;
 use domain::personal::Sealable;
 use postgres_es::PostgresEventRepository;
@@ -94,8 +94,13 @@ where
         ciphers: &Ciphers<'_>,
     ) -> Result<EventEnvelope<A>, String> {
         let version = parse_version(&row.event_version).ok_or("its version is no number")?;
-        let payload = self.ledger.upcasters().apply(A::TYPE, &row.event_type, version, row.payload);
+        let upcasters = self.ledger.upcasters();
+        let is_old = upcasters.wants(A::TYPE, &row.event_type, version);
+        let payload = upcasters.apply(A::TYPE, &row.event_type, version, row.payload);
         let mut event: A::Event = serde_json::from_value(payload).map_err(|error| error.to_string())?;
+        if !is_old {
+            refuse_newer(version, &event.event_version())?;
+        }
         let place = Place {
             stream_type: A::TYPE,
             stream_id: &row.aggregate_id,

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod check;
 pub mod diff;
+pub mod digest;
 pub mod events;
 pub mod explain;
 pub mod fields;
@@ -14,6 +15,7 @@ pub mod language;
 pub mod moment;
 pub mod questions;
 pub mod rules;
+pub mod siem;
 pub mod source;
 pub mod state;
 pub mod told;

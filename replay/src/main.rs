@@ -7,6 +7,7 @@ use ledger::access::Query;
 use projections::{ComparedTable, DifferenceKind};
 use replay::account;
 use replay::check::{Checked, Stage, check};
+use replay::digest;
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
@@ -165,7 +166,9 @@ impl Command {
                 }
                 let checked = checked?;
                 write!(out, "{}", report(&checked, language))?;
-                if !checked.is_sound() {
+                let digests = digest::check(ledger, pool, |_| {}).await?;
+                write!(out, "{}", digests.text(language))?;
+                if !checked.is_sound() || !digests.differing.is_empty() {
                     return Ok(ExitCode::FAILURE);
                 }
             }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use ledger::checkpoint::witness::{SIZE_TYPE, Verdict, WitnessError, WitnessService};
 use ledger::checkpoint::{KeySource, VerifierKey};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use tokio::net::TcpListener;
 
 /// A proof and a checkpoint with many signatures are shorter.
 const LONGEST_BODY: usize = 64 << 10;
+/// Held by the one process that may work in a state directory.
+const LOCK: &str = "lock";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the witness needs to know.
@@ -48,7 +51,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let state = state.unwrap_or_else(|| key.with_file_name("witness"));
     std::fs::create_dir_all(&state).with_context(|| format!("can't make {}", state.display()))?;
     // A witness that lost its key must not get another by itself while it remembers what it signed.
-    let fresh = std::fs::read_dir(&state)?.next().is_none();
+    let fresh = std::fs::read_dir(&state)?.filter_map(Result::ok).all(|entry| entry.file_name() == LOCK);
+    let lock = File::create(state.join(LOCK))?;
+    lock.try_lock().with_context(|| format!("another witness works in {}", state.display()))?;
     let key = KeySource::File(key).open(fresh).await?;
     let service = WitnessService::new(name, key, logs, state)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;

@@ -13,6 +13,7 @@ use domain::context::Actor;
 use domain::ids::AccountId;
 use ledger::access::{Cursor, Query};
 use ledger::leaf::sha256;
+use ledger::postgres::begin;
 use replay::events::FilterText;
 use replay::fields::Sight;
 use replay::who_saw::who_saw;
@@ -184,7 +185,7 @@ async fn ask(
     asked: Result<(Question, Part), Unanswered>,
 ) -> Result<Response, AppError> {
     // One question of an auditor at a time, over all instances: the day's sum is right when it is looked at.
-    let mut turn = app.db.begin().await?;
+    let mut turn = begin(&app.db).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
         .bind(format!("audit {}", asker.actor))
         .execute(&mut *turn)

@@ -226,7 +226,7 @@ async fn the_ledgers_half_alone_says_nothing_of_anybody_and_old_halves_go_by_the
     assert!(!names.iter().any(|name| name.starts_with("view_") || name.starts_with("service.session")));
     drill.service.app().clock.advance(TimeDelta::days(36));
     let second = drill.back_up().await;
-    assert_eq!(second.deleted, [first.keys.clone()]);
+    assert_eq!(second.deleted, std::slice::from_ref(&first.keys));
     assert!(first.ledger.is_dir() && !first.keys.exists());
     drill.service.app().clock.advance(TimeDelta::days(399));
     let third = drill.back_up().await;

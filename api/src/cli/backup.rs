@@ -8,7 +8,9 @@ use crate::erasure::Register;
 use crate::running::{master_keys, source};
 use anyhow::{Context as _, bail};
 use clap::Args;
-use ledger::postgres::Database;
+use ledger::checkpoint::kept;
+use ledger::postgres::{Database, Role};
+use ledger::tree::Tree;
 use std::path::PathBuf;
 
 /// Back up the ledger, and its keys apart from it, while the service runs; delete earlier backups past their
@@ -95,11 +97,44 @@ impl Restore {
         let database = Database::open(source(&config)).await?;
         let from = From { ledger: self.ledger, keys: self.keys, registers };
         let restored = restore(&database, master, &from).await;
+        let compared = match &restored {
+            Ok(restored) => against_kept(&config, &database, restored.size).await,
+            Err(_) => Ok(String::new()),
+        };
         database.close().await;
         let restored = restored.context("not restored")?;
         println!("{} events, root {}: as backed up, and proved by walking the tree.", restored.size, restored.root);
+        println!("{}", compared?);
         println!("{} people who had been erased since are erased again.", restored.erased_again);
         println!("Messages that waited then are not sent: see `matricule outbox`. Everybody signs in anew.");
         Ok(())
+    }
+}
+
+/// What the checkpoint kept outside the database says of the restored tree.
+async fn against_kept(config: &Config, database: &Database, size: u64) -> anyhow::Result<String> {
+    let signed = match kept(&config.checkpoints()?).await {
+        Ok(None) => return Ok("No checkpoint is kept here: the tree was compared with the backup's alone.".to_owned()),
+        Ok(Some(signed)) => signed.context("the kept checkpoint can't be believed")?,
+        Err(trouble) => return Ok(format!("The kept checkpoint was not compared: {trouble}")),
+    };
+    let checkpoint = &*signed;
+    if checkpoint.size > size {
+        return Ok(format!(
+            "The last checkpoint kept is of {} events: the {} after the backup are lost. No checkpoint is signed until \
+             somebody decides to go on without them: see `matricule checkpoint`.",
+            checkpoint.size,
+            checkpoint.size - size
+        ));
+    }
+    let pool = database.pool(Role::Service, 1).await?;
+    let root = Tree::new(pool.clone()).root(checkpoint.size).await;
+    pool.close().await;
+    if root? == checkpoint.root {
+        Ok(format!("It extends the last checkpoint kept, of {} events.", checkpoint.size))
+    } else {
+        bail!(
+            "the restored tree does not extend the last checkpoint kept: it is another ledger, or one of them was forged"
+        )
     }
 }

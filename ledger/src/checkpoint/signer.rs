@@ -96,7 +96,7 @@ impl Signer {
         let (complete, failures) = self.witness(&mut signed).await?;
         let now = self.ledger.now();
         published::publish(self.ledger.pool(), generation, &signed, now).await?;
-        self.daily(&signed).await?;
+        let complete = self.daily(&signed).await? && complete;
         Ok(Round::Published { size: signed.size, complete, failures })
     }
 
@@ -158,27 +158,29 @@ impl Signer {
     }
 
     /// The day's first checkpoint stands for the day: the first that a timestamp could be had for, where an authority
-    /// is configured.
-    async fn daily(&mut self, signed: &SignedCheckpoint) -> Result<(), Trouble> {
+    /// is configured. Says whether the day has its checkpoint.
+    async fn daily(&mut self, signed: &SignedCheckpoint) -> Result<bool, Trouble> {
         let today = self.ledger.now().date_naive();
         if published::last_day(self.ledger.pool()).await?.is_some_and(|last| last >= today) {
-            return Ok(());
+            return Ok(true);
         }
         let Some(authority) = &self.authority else {
-            return Ok(published::record_daily(self.ledger.pool(), today, signed, None).await?);
+            published::record_daily(self.ledger.pool(), today, signed, None).await?;
+            return Ok(true);
         };
         if self.no_timestamp_before.is_some_and(|time| Instant::now() < time) {
-            return Ok(());
+            return Ok(false);
         }
         match authority.stamp(signed.text().as_bytes()).await {
             Ok(token) => {
                 let token = Some((token.as_slice(), authority.url()));
-                Ok(published::record_daily(self.ledger.pool(), today, signed, token).await?)
+                published::record_daily(self.ledger.pool(), today, signed, token).await?;
+                Ok(true)
             }
             Err(reason) => {
                 tracing::error!(%reason, "the day's checkpoint has no timestamp yet; trying again in a minute");
                 self.no_timestamp_before = Some(Instant::now() + TIMESTAMP_REST);
-                Ok(())
+                Ok(false)
             }
         }
     }

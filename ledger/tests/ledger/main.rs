@@ -5,6 +5,7 @@ mod append;
 mod checkpoint;
 mod crashes;
 mod golden;
+mod golden_events;
 mod guards;
 mod outside;
 mod public_tools;

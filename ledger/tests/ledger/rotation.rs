@@ -133,10 +133,10 @@ async fn nobody_is_left_behind_and_a_fixed_key_says_what_to_do() {
     let alone = fixed.rotate_master(|_| {}).await.unwrap_err();
     assert!(matches!(alone, RotationError::NoNewKey), "{alone}");
     let kept = join(&fixed, "Comme avant").await;
-    assert_readable(&operator, &[kept.clone()]).await;
+    assert_readable(&operator, std::slice::from_ref(&kept)).await;
     fixed.close().await;
     operator.rotate_master(|_| {}).await.unwrap();
-    assert_readable(&operator, &[kept]).await;
+    assert_readable(&operator, std::slice::from_ref(&kept)).await;
 }
 
 #[test]

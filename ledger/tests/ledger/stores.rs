@@ -61,6 +61,29 @@ async fn earlier_versions_are_read_as_the_current_one() {
 }
 
 #[tokio::test]
+async fn a_payload_of_a_newer_version_is_refused_even_where_it_fits() {
+    let (ledger, database) = ledger().await;
+    ledger.append(Unit::new(context()).stream::<Club>("club", 0, vec![visited()])).await.unwrap();
+    let owner = owner(&database).await;
+    for statement in [
+        "ALTER TABLE ledger.event DISABLE TRIGGER USER",
+        "UPDATE ledger.event SET event_version = 2",
+        "ALTER TABLE ledger.event ENABLE TRIGGER USER",
+    ] {
+        sqlx::query(statement).execute(&owner).await.unwrap();
+    }
+    let newer = [
+        ledger.read_as::<ClubEvent>(0, 10).await.unwrap_err(),
+        ledger.load::<Club>("club").await.unwrap_err(),
+        ledger.load_many::<Club>(&["club".to_owned()]).await.unwrap_err(),
+    ];
+    for error in newer {
+        assert!(matches!(error, ledger::ReadError::Event { position: 0, .. }), "{error}");
+        assert!(error.to_string().contains("version 2"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn events_are_found_by_command_reference_and_position() {
     let (ledger, _database) = ledger().await;
     let mut asked = context();

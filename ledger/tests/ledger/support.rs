@@ -106,6 +106,10 @@ impl AnyEvent for ClubEvent {
             other => Err(format!("no aggregate is called {other}").into()),
         }
     }
+
+    fn event_version(&self) -> String {
+        DomainEvent::event_version(self)
+    }
 }
 
 pub fn visited() -> ClubEvent {

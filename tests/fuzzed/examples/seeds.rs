@@ -41,6 +41,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fs::write(corpus.join("checkpoint").join(name), [&[kind], text.as_bytes()].concat())?;
     }
     let texts = "account\u{24}00000000-0000-0000-0000-000000000003\u{d}AccountOpened\u{7}service";
-    fs::write(corpus.join("leaf/seed"), ["\u{0}\u{2}{}".repeat(1), "\u{1}".repeat(100), texts.to_owned()].concat())?;
+    fs::write(corpus.join("leaf/seed"), ["\u{0}\u{2}{}".to_owned(), "\u{1}".repeat(100), texts.to_owned()].concat())?;
     Ok(())
 }
