@@ -93,18 +93,7 @@ impl Ledger {
     }
 
     async fn fetch(&self, from: u64, limit: u64) -> Result<Page, ReadError> {
-        let to = from.saturating_add(limit).min(i64::MAX as u64);
-        let copy = format!(
-            "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
-             recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
-             WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
-        );
-        let mut bytes = Vec::with_capacity(usize::try_from(limit.min(PAGE)).unwrap_or_default() * ROW);
-        let mut messages = self.pool().copy_out_raw(&copy).await?;
-        while let Some(message) = messages.try_next().await? {
-            bytes.extend_from_slice(&message);
-        }
-        drop(messages);
+        let bytes = self.copy(from, limit).await?;
         let mut rows = Vec::new();
         let mut wanted = HashSet::new();
         let mut reader = Fields::after_header(&bytes).ok_or_else(|| malformed(from))?;
@@ -119,6 +108,22 @@ impl Ledger {
         }
         let keys = self.keys().get(wanted).await?;
         Ok(Page { bytes, rows, keys })
+    }
+
+    /// The rows from a position on, as PostgreSQL sends them.
+    pub(crate) async fn copy(&self, from: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
+        let to = from.saturating_add(limit).min(i64::MAX as u64);
+        let copy = format!(
+            "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
+             recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
+             WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
+        );
+        let mut bytes = Vec::with_capacity(usize::try_from(limit.min(PAGE)).unwrap_or_default() * ROW);
+        let mut messages = self.pool().copy_out_raw(&copy).await?;
+        while let Some(message) = messages.try_next().await? {
+            bytes.extend_from_slice(&message);
+        }
+        Ok(bytes)
     }
 
     async fn decode<E: AnyEvent>(&self, page: Page, from: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
@@ -144,11 +149,6 @@ impl Page {
         self.rows.len()
     }
 
-    /// Its rows in order, the first at position `from`.
-    pub(crate) fn raws(&self, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
-        self.raws_within(0, self.len(), from)
-    }
-
     /// So many of its rows, from row `first` on.
     fn raws_within(&self, first: usize, count: usize, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
         let rows = self.rows.iter().zip(from..).skip(first).take(count);
@@ -169,6 +169,28 @@ impl Page {
         }
         Ok(events)
     }
+}
+
+/// The rows of a COPY one by one, whatever they hold: for whoever looks for faults. A row that can't be read is an
+/// error and the last.
+pub(crate) fn each_row(bytes: &[u8], from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
+    let mut rest = Some(Fields::after_header(bytes));
+    let mut position = from;
+    std::iter::from_fn(move || {
+        let read = rest.take()?.and_then(|mut fields| match fields.next_row()? {
+            None => Some(None),
+            Some(_) => fields.row().map(|row| Some((row, fields))),
+        });
+        match read {
+            None => Some(Err(malformed(position))),
+            Some(None) => None,
+            Some(Some((row, fields))) => {
+                position = row.position + 1;
+                rest = Some(Some(fields));
+                Some(Ok(row))
+            }
+        }
+    })
 }
 
 fn malformed(position: u64) -> ReadError {

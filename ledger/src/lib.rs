@@ -28,7 +28,7 @@ mod tail;
 mod unit;
 mod upcast;
 pub mod vault;
-mod verify;
+pub mod verify;
 pub mod writer;
 
 pub use error::{AppendError, ExecuteError, ReadError};
@@ -37,7 +37,7 @@ pub use seal::{MasterKeys, MasterKeysError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};
 pub use upcast::Upcasters;
-pub use verify::{Verified, VerifyError};
+pub use verify::{Check, Finding, Findings, Verified, VerifyError};
 pub use writer::Clock;
 
 use crate::leaf::Hash;

@@ -97,7 +97,7 @@ impl<'k> Ciphers<'k> {
     }
 
     /// The subject's cipher; `None` when the key is destroyed.
-    fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
+    pub(crate) fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
         if let Some((_, cipher)) = self.ready.borrow().iter().find(|(ready, _)| *ready == subject) {
             return Ok(Some(cipher.clone()));
         }
@@ -162,7 +162,11 @@ impl Raw<'_> {
     }
 
     /// The payload as the current version would have written it.
-    fn current<E>(&self, upcasters: &Upcasters, decode: impl FnOnce(&[u8]) -> Result<E, String>) -> Result<E, String> {
+    pub(crate) fn current<E>(
+        &self,
+        upcasters: &Upcasters,
+        decode: impl FnOnce(&[u8]) -> Result<E, String>,
+    ) -> Result<E, String> {
         if !upcasters.wants(self.stream_type, self.event_type, self.event_version) {
             return decode(self.payload);
         }

@@ -2,9 +2,8 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
-use projections::{ComparedTable, DifferenceKind};
 use replay::account;
-use replay::check::{Checked, Stage, check};
+use replay::check::{Format, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
@@ -51,7 +50,11 @@ enum Command {
         reference: Vec<String>,
     },
     /// Prove that the ledger is as recorded and that every view is what it says
-    Check,
+    Check {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,7 +108,7 @@ impl Command {
                     return Ok(ExitCode::FAILURE);
                 }
             }
-            Self::Check => {
+            Self::Check { json } => {
                 let live = std::io::stderr().is_terminal();
                 let checked = check(&opened.ledger, &opened.pool, |stage, done| {
                     if live {
@@ -117,7 +120,8 @@ impl Command {
                     eprint!("\r\x1b[K");
                 }
                 let checked = checked?;
-                write!(out, "{}", report(&checked, language))?;
+                let format = if json { Format::Json } else { Format::Text(language) };
+                write!(out, "{}", checked.report(format))?;
                 if !checked.is_sound() {
                     return Ok(ExitCode::FAILURE);
                 }
@@ -130,59 +134,7 @@ impl Command {
 fn stage_word(language: Language, stage: Stage) -> String {
     let french = language == Language::Fr;
     match stage {
-        Stage::Tree => if french { "arbre" } else { "tree" }.to_owned(),
-        Stage::Reading => if french { "lecture" } else { "reading" }.to_owned(),
+        Stage::Ledger => if french { "registre" } else { "ledger" }.to_owned(),
         Stage::View(name) => format!("{} {name}", if french { "vue" } else { "view" }),
     }
-}
-
-fn report(checked: &Checked, language: Language) -> String {
-    let french = language == Language::Fr;
-    let (size, read, root) = (checked.tree.size, checked.read, hex::encode(checked.tree.root));
-    let mut text = if french {
-        format!(
-            "Arbre : {size} événements, racine {root}, égale à celle enregistrée.\n\
-                 Lecture : {read} événements, positions sans trou, dates croissantes, données scellées conformes.\n"
-        )
-    } else {
-        format!(
-            "Tree: {size} events, root {root}, equal to the stored one.\n\
-                 Reading: {read} events, positions gapless, times in order, sealed data as committed to.\n"
-        )
-    };
-    for view in &checked.views {
-        let rows: u64 = view.tables.iter().map(|table| table.rows).sum();
-        let (name, tables, next) = (view.name, view.tables.len(), view.next);
-        text.push_str(&match (french, view.is_equal()) {
-            (true, true) => {
-                format!("Vue {name} : égale à sa reconstruction ({tables} tables, {rows} lignes, position {next}).\n")
-            }
-            (true, false) => format!("Vue {name} : DIFFÈRE de sa reconstruction à la position {next}.\n"),
-            (false, true) => {
-                format!("View {name}: equal to its replay ({tables} tables, {rows} rows, position {next}).\n")
-            }
-            (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
-        });
-        view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));
-    }
-    text
-}
-
-fn differences(table: &ComparedTable, french: bool) -> String {
-    let mut text = String::new();
-    for difference in &table.differences {
-        let kind = match &difference.kind {
-            DifferenceKind::Missing => if french { "ligne manquante" } else { "missing row" }.to_owned(),
-            DifferenceKind::Unfounded => if french { "ligne sans fondement" } else { "unfounded row" }.to_owned(),
-            DifferenceKind::Columns(columns) => {
-                format!("{} {}", if french { "colonnes" } else { "columns" }, columns.join(", "))
-            }
-        };
-        text.push_str(&format!("  {} [{}]: {kind}\n", table.table, difference.key));
-    }
-    let unnamed = table.differing.saturating_sub(table.differences.len() as u64);
-    if unnamed > 0 {
-        text.push_str(&format!("  {}: + {unnamed}\n", table.table));
-    }
-    text
 }

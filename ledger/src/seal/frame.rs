@@ -28,7 +28,7 @@ pub(crate) type Commitment = (Uuid, Hash);
 pub(crate) struct Sealed<'a> {
     pub subject: SubjectId,
     pub commitment: Hash,
-    nonce: [u8; NONCE_LEN],
+    pub nonce: [u8; NONCE_LEN],
     body: &'a [u8],
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn open_segment(
     }
     // Blind and plaintext follow one another as they are hashed.
     if sha256(&opened) != sealed.commitment {
-        return Err(SealError::Malformed("the plaintext is not what the leaf commits to"));
+        return Err(SealError::Commitment(index));
     }
     Ok(Opened(opened))
 }

@@ -20,7 +20,7 @@ mod frame;
 mod keys;
 mod master;
 
-pub(crate) use frame::{Place, open_segment, parse, seal_segments};
+pub(crate) use frame::{Opened, Place, Sealed, open_segment, parse, seal_segments};
 pub(crate) use keys::{KeyStore, Known, NewKey};
 pub use master::{MasterKeys, MasterKeysError};
 
@@ -45,6 +45,9 @@ pub enum SealError {
     /// A subject without a key row: the key store does not belong to this ledger, or was restored too old.
     #[error("the key store has no key for {0}, nor says that it was destroyed")]
     NoKey(SubjectId),
+    /// The segment opens, and holds something else than its event's leaf commits to.
+    #[error("the plaintext of segment {0} is not what the leaf commits to")]
+    Commitment(u16),
     /// The stored frame is malformed.
     #[error("malformed segments: {0}")]
     Malformed(&'static str),

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use futures::TryStreamExt;
-use ledger::{ReadError, Unit, VerifyError};
+use ledger::{Check, Ledger, ReadError, Unit, VerifyError};
 use sqlx::Executor;
 
 /// Ten thousand events of a thousand people in units as an import makes them.
@@ -35,7 +35,8 @@ async fn a_stream_yields_what_pages_yield() {
     assert_eq!(one[0], streamed[1229], "both ways of reading agree");
     assert!(ledger.read_as::<ClubEvent>(10_000, 10).await.unwrap().is_empty());
     let verified = ledger.verify(|_| {}).await.unwrap();
-    assert_eq!((verified.size, verified.root), ledger.root().await.unwrap());
+    let (size, root) = ledger.root().await.unwrap();
+    assert_eq!((verified.size, verified.root), (size, Some(root)));
 }
 
 #[tokio::test]
@@ -91,7 +92,7 @@ async fn a_damaged_event_stops_every_reader_at_its_position() {
     assert_eq!(ledger.read_as::<ClubEvent>(0, 3).await.unwrap().len(), 3);
     let streamed: Result<Vec<_>, _> = ledger.stream_as::<ClubEvent>(0).try_collect().await;
     assert!(matches!(streamed, Err(ReadError::Event { position: 3, .. })));
-    assert!(matches!(ledger.verify(|_| {}).await, Err(VerifyError::Leaf(3))));
+    assert_eq!(fails(&ledger).await, [(Check::Leaf, Some(3))]);
 
     owner.execute("DELETE FROM ledger.event WHERE position = 3").await.unwrap();
     let read = ledger.read_as::<ClubEvent>(0, 10).await;
@@ -104,7 +105,7 @@ async fn a_changed_header_or_root_is_found() {
     ledger.append(Unit::new(context()).stream::<Club>("club", 0, vec![visited(), visited()])).await.unwrap();
     let owner = owner(&database).await;
     owner.execute("UPDATE ledger.head SET root = sha256('x'), revision = revision + 1").await.unwrap();
-    assert!(matches!(ledger.verify(|_| {}).await, Err(VerifyError::Root { size: 2 })));
+    assert_eq!(fails(&ledger).await, [(Check::Root, None), (Check::Root, None)], "of the leaves, and of the frontier");
     owner
         .execute(
             "ALTER TABLE ledger.event DISABLE TRIGGER append_only; \
@@ -112,5 +113,12 @@ async fn a_changed_header_or_root_is_found() {
         )
         .await
         .unwrap();
-    assert!(matches!(ledger.verify(|_| {}).await, Err(VerifyError::Leaf(0))));
+    assert_eq!(fails(&ledger).await[0], (Check::Leaf, Some(0)));
+}
+
+/// What a walk finds: which check fails where.
+async fn fails(ledger: &Ledger) -> Vec<(Check, Option<u64>)> {
+    let Err(VerifyError::Failed(findings)) = ledger.verify(|_| {}).await else { panic!("nothing was found") };
+    let named = findings.failed().flat_map(|check| findings.named(check));
+    named.map(|finding| (finding.check, finding.position)).collect()
 }

@@ -1,6 +1,6 @@
 //! The auditor's program against a real ledger.
 
-mod checking;
+mod mutations;
 mod support;
 mod telling;
 mod words;

@@ -1,0 +1,240 @@
+//! Walking the whole ledger: every leaf recomputed from its row, every stream's chain, every root from the leaves;
+//! and, where the subjects' keys are there, every segment opened and held against its commitment.
+//!
+//! ```text
+//!   pages, several under way            shards, by stream              one after the other
+//!   COPY ─▶ examine (entries, segments) ─▶ chain (leaf of each entry) ─▶ tree, clock, nonces
+//! ```
+//!
+//! The first two stages use all cores. The walk holds the last leaf of every stream, about 100 bytes each; all else is
+//! bounded. Nothing stops it but an unreadable database: what is wrong is noted under the name of its [`Check`], and
+//! the walk goes on with what was stored, so that one fault is told once.
+
+mod chain;
+mod check;
+mod examine;
+mod nonces;
+
+pub use check::{Check, Finding, Findings};
+
+use crate::Ledger;
+use crate::bulk::PAGE;
+use crate::error::ReadError;
+use crate::leaf::Hash;
+use crate::merkle::Frontier;
+use crate::record::AnyEvent;
+use chain::Chains;
+use examine::{Examined, Look, earlier};
+use futures::{StreamExt, TryStreamExt, stream};
+use nonces::Nonces;
+use std::collections::BTreeMap;
+
+/// Pages under way at a time.
+const AHEAD: usize = 4;
+
+/// What a walk found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Number of events there were when the walk began, by the head.
+    pub size: u64,
+    /// The root of the stored leaves; `None` where positions are missing.
+    pub root: Option<Hash>,
+    /// The roots at the sizes asked for, as far as the leaves reach.
+    pub roots: BTreeMap<u64, Hash>,
+    /// Number of streams.
+    pub streams: u64,
+    /// Segments opened and found as committed to.
+    pub opened: u64,
+    /// Segments whose key is destroyed.
+    pub erased: u64,
+    /// What is wrong.
+    pub findings: Findings,
+}
+
+/// The ledger is not what was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It was read, and these checks fail.
+    #[error("{0}")]
+    Failed(Findings),
+}
+
+impl Ledger {
+    /// Recomputes every leaf, chain and root without any key, and compares them with what is stored. `progress` is
+    /// told how many events are done.
+    ///
+    /// # Errors
+    /// What is wrong, or what kept the ledger from being read.
+    pub async fn verify(&self, progress: impl FnMut(u64) + Send) -> Result<Verified, VerifyError> {
+        let verified = self.walk(None, &[], progress).await?;
+        if verified.findings.is_empty() { Ok(verified) } else { Err(VerifyError::Failed(verified.findings)) }
+    }
+
+    /// [`Ledger::verify`] that also opens every segment whose key is there, decodes every event and notes what is
+    /// wrong instead of failing; with the roots at the given sizes, to be compared with checkpoints.
+    ///
+    /// # Errors
+    /// Only when the database can't be read.
+    pub async fn verify_opened<E: AnyEvent>(
+        &self,
+        roots_at: &[u64],
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Verified, ReadError> {
+        self.walk(Some(examine::open::<E>), roots_at, progress).await
+    }
+
+    async fn walk(
+        &self,
+        look: Option<Look>,
+        roots_at: &[u64],
+        mut progress: impl FnMut(u64) + Send,
+    ) -> Result<Verified, ReadError> {
+        let (size, stored) = self.root().await?;
+        let mut walk = Walk::new(roots_at);
+        let ledger = self.clone();
+        let mut pages = stream::iter((0..size).step_by(PAGE as usize))
+            .map(move |from| {
+                let page = tokio::spawn(ledger.clone().examine(from, PAGE.min(size - from), look));
+                async move { page.await.map_err(|_| ReadError::Cancelled)? }
+            })
+            .buffered(AHEAD);
+        while let Some(page) = pages.try_next().await? {
+            let done = walk.done;
+            walk.page(page, PAGE.min(size - done)).await?;
+            progress(walk.done);
+        }
+        drop(pages);
+        let verified = walk.finish(size, stored).await?;
+        self.head_holds(verified).await
+    }
+
+    /// Nothing lies beyond the head, and its frontier has the root it is stored with.
+    async fn head_holds(&self, mut verified: Verified) -> Result<Verified, ReadError> {
+        // In one statement, so of one moment.
+        let beyond: Option<i64> =
+            sqlx::query_scalar("SELECT max(e.position) FROM ledger.event e, ledger.head h WHERE e.position >= h.size")
+                .fetch_one(self.pool())
+                .await?;
+        if let Some(position) = beyond {
+            let detail = "the event lies beyond the ledger's end";
+            verified.findings.push(Finding::at(Check::PositionGap, position.cast_unsigned(), detail));
+        }
+        let head: Result<_, ReadError> = crate::writer::Head::read(self.pool()).await;
+        match head {
+            Err(ReadError::Head(error)) => verified.findings.push(Finding::of(Check::Root, error.to_string())),
+            Err(error) => return Err(error),
+            Ok(head) => {
+                let (size, root) = self.root().await?;
+                // Between the two reads a batch may have come.
+                if head.size() == size && head.frontier.root() != root {
+                    let detail =
+                        "the head's frontier has another root than the head: the next append would not extend it";
+                    verified.findings.push(Finding::of(Check::Root, detail));
+                }
+            }
+        }
+        Ok(verified)
+    }
+}
+
+/// The walk's state from page to page.
+struct Walk {
+    done: u64,
+    /// `None` once a position was missing.
+    tree: Option<Frontier>,
+    chains: Chains,
+    nonces: Nonces,
+    latest: i64,
+    wanted: Vec<u64>,
+    roots: BTreeMap<u64, Hash>,
+    opened: u64,
+    erased: u64,
+    findings: Findings,
+}
+
+impl Walk {
+    fn new(roots_at: &[u64]) -> Self {
+        Self {
+            done: 0,
+            tree: Some(Frontier::default()),
+            chains: Chains::new(),
+            nonces: Nonces::default(),
+            latest: i64::MIN,
+            wanted: roots_at.to_vec(),
+            roots: roots_at.contains(&0).then(|| (0, Frontier::default().root())).into_iter().collect(),
+            opened: 0,
+            erased: 0,
+            findings: Findings::default(),
+        }
+    }
+
+    async fn page(&mut self, mut page: Examined, count: u64) -> Result<(), ReadError> {
+        self.opened += page.opened;
+        self.erased += page.erased;
+        self.findings.merge(std::mem::take(&mut page.findings));
+        self.nonces.extend(&std::mem::take(&mut page.nonces)).map_err(no_room)?;
+        if let (Some((first, last)), Some(line)) = (page.times, page.lines.first()) {
+            if first < self.latest {
+                self.findings.push(earlier(line.position));
+            }
+            self.latest = last;
+        }
+        self.grow(&page, count);
+        self.done += count;
+        let found = self.chains.follow(page).await?;
+        self.findings.merge(found);
+        Ok(())
+    }
+
+    /// Whole pages go into the tree at once, by the subtree that was made of them beside.
+    fn grow(&mut self, page: &Examined, count: u64) {
+        let (Some(tree), Some(subtree)) = (&mut self.tree, page.subtree) else {
+            self.tree = None;
+            return;
+        };
+        let end = self.done + count;
+        let within = self.wanted.iter().any(|size| *size > self.done && *size < end);
+        if count == PAGE && !within {
+            tree.push_perfect(subtree, PAGE.trailing_zeros());
+            if self.wanted.contains(&end) {
+                self.roots.insert(end, tree.root());
+            }
+            return;
+        }
+        for line in &page.lines {
+            tree.push(line.leaf);
+            if self.wanted.contains(&tree.size()) {
+                self.roots.insert(tree.size(), tree.root());
+            }
+        }
+    }
+
+    async fn finish(mut self, size: u64, stored: Hash) -> Result<Verified, ReadError> {
+        let root = self.tree.as_ref().map(Frontier::root);
+        if root.is_some_and(|root| root != stored) {
+            let detail = format!("the {size} leaves have another root than the head: leaves or the head were changed");
+            self.findings.push(Finding::of(Check::Root, detail));
+        }
+        let nonces = self.nonces;
+        let repeated = tokio::task::spawn_blocking(move || {
+            let mut findings = Findings::default();
+            let told = nonces.repeated(|first, second| {
+                let detail = format!("a nonce of event {first} was used again for the same subject");
+                findings.push(Finding::at(Check::SegmentNonce, second, detail));
+            });
+            told.map(|()| findings)
+        });
+        self.findings.merge(repeated.await.map_err(|_| ReadError::Cancelled)?.map_err(no_room)?);
+        let streams = self.chains.streams();
+        let (roots, opened, erased, findings) = (self.roots, self.opened, self.erased, self.findings);
+        Ok(Verified { size, root, roots, streams, opened, erased, findings })
+    }
+}
+
+/// The nonces' runs could not be written.
+fn no_room(error: std::io::Error) -> ReadError {
+    ReadError::Database(sqlx::Error::Io(error))
+}

@@ -1,0 +1,153 @@
+//! Proof that the ledger is what was recorded and that the views are what it says, check by check.
+//!
+//! 1. *Walk*: every leaf recomputed from its row, chained to its stream's previous one, the root from the leaves. Every
+//!    segment whose key is there is opened and held against its commitment; erased data is proved by its commitment.
+//! 2. *Views*: each rebuilt beside the live one and compared row by row.
+//!
+//! Everything is gone through, whatever is found: the report names each check, passed, failed or not made.
+
+mod report;
+
+pub use report::Format;
+
+use domain::Event;
+use ledger::{Check, Finding, Findings, Ledger, ReadError};
+use projections::{Comparison, DifferenceKind, Name, RebuildError, compare};
+use sqlx::PgPool;
+use std::collections::BTreeMap;
+
+/// The ledger or a view could not be read to its end: nothing can be said of it.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] ReadError),
+    /// A view.
+    #[error("view: {0}")]
+    View(#[from] RebuildError),
+    /// The database.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// What is being checked, for those who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The ledger itself.
+    Ledger,
+    /// A view.
+    View(Name),
+}
+
+/// How a check came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is wrong among so many things looked at.
+    Passed(u64),
+    /// Something is: see the findings.
+    Failed,
+    /// It was not made; why.
+    NotMade(NotMade),
+}
+
+/// Why a check was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotMade {
+    /// Positions are missing, so no root can be computed.
+    PositionsMissing,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Number of events, by the head.
+    pub size: u64,
+    /// The root that the stored leaves have; `None` where positions are missing.
+    pub root: Option<[u8; 32]>,
+    /// Each check that was to be made.
+    pub outcomes: BTreeMap<Check, Outcome>,
+    /// What is wrong.
+    pub findings: Findings,
+}
+
+impl Checked {
+    /// Whether every check was made and passed.
+    pub fn is_sound(&self) -> bool {
+        self.outcomes.values().all(|outcome| matches!(outcome, Outcome::Passed(_)))
+    }
+
+    /// The checks that failed, in the order of reports.
+    pub fn failed(&self) -> Vec<Check> {
+        self.findings.failed().collect()
+    }
+
+    fn conclude(&mut self, check: Check, looked_at: u64) {
+        let outcome = if self.findings.count(check) > 0 { Outcome::Failed } else { Outcome::Passed(looked_at) };
+        self.outcomes.insert(check, outcome);
+    }
+}
+
+/// Checks everything; `progress` hears how many events each stage has done.
+///
+/// # Errors
+/// Only what kept the check from being made; what is wrong is in [`Checked`].
+pub async fn check(
+    ledger: &Ledger,
+    pool: &PgPool,
+    mut progress: impl FnMut(Stage, u64) + Send,
+) -> Result<Checked, CheckError> {
+    let walked = ledger.verify_opened::<Event>(&[], |done| progress(Stage::Ledger, done)).await?;
+    let (size, streams, segments) = (walked.size, walked.streams, walked.opened + walked.erased);
+    let mut checked = Checked { size, root: walked.root, outcomes: BTreeMap::new(), findings: walked.findings };
+    for check in [Check::PositionGap, Check::Leaf, Check::ClockOrder, Check::Root, Check::EventForm] {
+        checked.conclude(check, size);
+    }
+    checked.conclude(Check::StreamChain, streams);
+    for check in [Check::SegmentFrame, Check::SegmentSubject, Check::SegmentKey, Check::SegmentNonce] {
+        checked.conclude(check, segments);
+    }
+    for check in [Check::SegmentOpen, Check::SegmentCommitment] {
+        checked.conclude(check, walked.opened);
+    }
+    if walked.root.is_none() && checked.findings.count(Check::Root) == 0 {
+        checked.outcomes.insert(Check::Root, Outcome::NotMade(NotMade::PositionsMissing));
+    }
+    let mut rows = 0;
+    for name in Name::ALL {
+        match compare(ledger, pool, name, |done| progress(Stage::View(name), done)).await {
+            Ok(compared) => {
+                rows += compared.tables.iter().map(|table| table.rows).sum::<u64>();
+                differences(&compared, &mut checked.findings);
+            }
+            // The ledger can't be replayed: what is wrong with it is told above.
+            Err(
+                error @ (RebuildError::Fault { .. }
+                | RebuildError::Ledger(ReadError::Event { .. } | ReadError::Seal(_))),
+            ) => {
+                checked.findings.push(Finding::of(Check::ViewRows, format!("{name}: {error}")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    checked.conclude(Check::ViewRows, rows);
+    Ok(checked)
+}
+
+/// Each row that differs is a finding, named by its key, which is an opaque id.
+fn differences(compared: &Comparison, findings: &mut Findings) {
+    for table in &compared.tables {
+        let place = format!("{}.{}", compared.name.schema(), table.table);
+        for difference in &table.differences {
+            let how = match &difference.kind {
+                DifferenceKind::Missing => "the row is missing".to_owned(),
+                DifferenceKind::Unfounded => "replay does not make this row".to_owned(),
+                DifferenceKind::Columns(columns) => format!("replay gives other values for {}", columns.join(", ")),
+            };
+            findings.push(Finding::of(Check::ViewRows, format!("{place} [{}]: {how}", difference.key)));
+        }
+        let unnamed = table.differing.saturating_sub(table.differences.len() as u64);
+        if unnamed > 0 {
+            findings.push(Finding::of(Check::ViewRows, format!("{place}: {unnamed} more rows differ")));
+        }
+    }
+}

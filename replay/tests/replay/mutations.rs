@@ -1,0 +1,209 @@
+//! What was recorded passes every check, and each way of changing it behind the ledger's back fails the check that
+//! `docs/audit-bundles.md` names for it.
+
+mod forger;
+
+use crate::support::Setting;
+use forger::{Forger, flip};
+use ledger::Check::{self, *};
+use replay::check::{Checked, Format, Stage, check};
+use replay::language::Language;
+
+async fn checked(setting: &Setting) -> Checked {
+    check(&setting.ledger, &setting.pool, |_, _| {}).await.unwrap()
+}
+
+/// A ledger with a small life in it, its views, and someone who will tamper with it.
+async fn tampered(seed: u64) -> (Setting, Forger) {
+    let mut setting = Setting::new(seed).await;
+    setting.live(60).await;
+    setting.project().await;
+    let forger = Forger::new(&setting.database).await;
+    (setting, forger)
+}
+
+/// Exactly these checks fail, and the report names them in both languages; then everything is put back.
+async fn fails(setting: &Setting, forger: &Forger, what: &str, expected: &[Check]) {
+    let found = checked(setting).await;
+    assert!(!found.is_sound(), "{what}");
+    let failed: Vec<Check> = found.failed().into_iter().filter(|check| *check != ViewRows).collect();
+    assert_eq!(failed, expected, "{what}: {}", found.findings);
+    for format in [Format::Text(Language::Fr), Format::Text(Language::En), Format::Json] {
+        let report = found.report(format);
+        assert!(expected.iter().all(|check| report.contains(check.as_str())), "{report}");
+    }
+    forger.restore().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_recorded_is_sound() {
+    let mut setting = Setting::new(41).await;
+    setting.live(60).await;
+    setting.project().await;
+    let mut stages = Vec::new();
+    let found = check(&setting.ledger, &setting.pool, |stage, _| stages.push(stage)).await.unwrap();
+    assert!(found.is_sound(), "{}", found.report(Format::Text(Language::En)));
+    assert_eq!((found.size, found.root), setting.ledger.root().await.map(|(size, root)| (size, Some(root))).unwrap());
+    assert!(stages.contains(&Stage::Ledger) && stages.contains(&Stage::View(projections::Name::Audit)));
+    let json: serde_json::Value = serde_json::from_str(&found.report(Format::Json)).unwrap();
+    assert_eq!(json["sound"], true);
+    assert_eq!(json["checks"].as_array().unwrap().len(), found.outcomes.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_altered_view_fails_view_rows() {
+    let (setting, forger) = tampered(42).await;
+    for change in [
+        "UPDATE view_accounts.account SET must_change = NOT must_change",
+        "DELETE FROM view_people.pupil",
+        "INSERT INTO view_audit.timeline VALUES ('nobody', 1)",
+    ] {
+        assert!(forger.run(change).await > 0, "{change}");
+        let found = checked(&setting).await;
+        assert_eq!(found.failed(), [ViewRows], "{change}: {}", found.findings);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_byte_fails_the_check_of_its_column() {
+    let (setting, forger) = tampered(43).await;
+    let last = forger.number("SELECT max(position) FROM ledger.event").await;
+    let sealed = forger.number("SELECT min(position) FROM ledger.event WHERE octet_length(segments) > 100").await;
+    for (what, change, at, expected) in [
+        ("payload", "payload = (payload::text || ' ')::json".to_owned(), last, &[Leaf] as &[Check]),
+        ("header: actor", "actor = 'operator:99'".to_owned(), last, &[Leaf]),
+        ("header: effective time", "effective_at = effective_at + interval '1 us'".to_owned(), last, &[Leaf]),
+        ("metadata: reference", "reference = 'AAAAAAAAAA'".to_owned(), last, &[Leaf]),
+        ("metadata: command", format!("command_id = '{}'", uuid::Uuid::nil()), last, &[Leaf]),
+        ("stored leaf", flip("leaf", 3), last, &[Leaf, Root]),
+        ("commitment", flip("segments", 20), sealed, &[Leaf, SegmentCommitment]),
+        ("ciphertext", flip("segments", 90), sealed, &[SegmentOpen]),
+        ("nonce", flip("segments", 52), sealed, &[SegmentOpen]),
+        ("frame", flip("segments", 0), sealed, &[Leaf, SegmentFrame]),
+        ("subject of a segment", flip("segments", 10), sealed, &[Leaf, SegmentSubject, SegmentKey]),
+    ] {
+        assert_eq!(forger.run(&format!("UPDATE ledger.event SET {change} WHERE position = {at}")).await, 1);
+        fails(&setting, &forger, what, expected).await;
+    }
+    for (what, change) in [("root", flip("root", 0)), ("frontier", flip("frontier", 0))] {
+        forger.run(&format!("UPDATE ledger.head SET {change}")).await;
+        fails(&setting, &forger, what, &[Root]).await;
+    }
+    forger.run(&format!("UPDATE keys.subject_key SET {}", flip("wrapped", 20))).await;
+    let found = checked(&setting).await;
+    assert!(found.failed().contains(&SegmentKey) || found.is_sound(), "keys may be in memory still");
+    forger.restore().await;
+    assert!(checked(&setting).await.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_deleted_swapped_inserted_or_backdated_fail_by_name() {
+    let (setting, forger) = tampered(44).await;
+    let last = forger.number("SELECT max(position) FROM ledger.event").await;
+    forger.run(&format!("DELETE FROM ledger.event WHERE position = {last} - 3")).await;
+    let found = checked(&setting).await;
+    assert!(found.failed().contains(&PositionGap), "{}", found.findings);
+    assert!(!found.outcomes.contains_key(&Root) || found.findings.count(Root) == 0);
+    assert_eq!(found.findings.named(PositionGap)[0].position, Some(last as u64 - 3));
+    forger.restore().await;
+
+    forger.run(&format!("DELETE FROM ledger.event WHERE position > {last} - 3")).await;
+    fails(&setting, &forger, "truncated", &[PositionGap]).await;
+
+    // Two neighbours of different streams, recorded at one moment, change places.
+    forger
+        .run(
+            "CREATE TABLE public.pair AS SELECT a.position AS one FROM ledger.event a JOIN ledger.event b \
+                ON b.position = a.position + 1 AND b.stream_id <> a.stream_id LIMIT 1",
+        )
+        .await;
+    forger
+        .run(
+            "UPDATE ledger.event e SET position = -1, recorded_at = recorded_at FROM pair WHERE position = one; \
+                UPDATE ledger.event e SET position = one FROM pair WHERE position = one + 1; \
+                UPDATE ledger.event e SET position = one + 1 FROM pair WHERE position = -1",
+        )
+        .await;
+    let found = checked(&setting).await;
+    assert!(found.failed().contains(&Root), "{}", found.findings);
+    forger.restore().await;
+
+    // An event deleted and the others moved up: the stream misses it, and so does the tree.
+    forger
+        .run(
+            "CREATE TABLE public.inner_event AS SELECT e.position FROM ledger.event e JOIN ledger.event n \
+                USING (stream_type, stream_id) WHERE n.sequence = e.sequence + 1 LIMIT 1",
+        )
+        .await;
+    let inner = forger.number("SELECT position FROM public.inner_event").await;
+    forger.run(&format!("DELETE FROM ledger.event WHERE position = {inner}")).await;
+    forger.shift(inner + 1, -1).await;
+    let found = checked(&setting).await;
+    for check in [PositionGap, StreamChain] {
+        assert!(found.failed().contains(&check), "{}", found.findings);
+    }
+    forger.restore().await;
+
+    // A copy of an event put in beyond the end, and in the middle of things.
+    let copy = |sequence: i64, position: i64| {
+        format!(
+            "INSERT INTO ledger.event SELECT {position}, stream_type, stream_id, sequence + {sequence}, event_type, \
+             event_version, payload, ''::bytea, recorded_at, effective_at, actor, on_behalf_of, reason, command_id, \
+             reference, leaf FROM public.ledger_event WHERE position = {last}"
+        )
+    };
+    forger.run(&copy(1, last + 1)).await;
+    fails(&setting, &forger, "inserted beyond the end", &[PositionGap]).await;
+    forger.shift(inner, 1).await;
+    forger.run(&copy(1, inner)).await;
+    let found = checked(&setting).await;
+    for check in [PositionGap, StreamChain, Root] {
+        assert!(found.failed().contains(&check), "{check}: {}", found.findings);
+    }
+    forger.restore().await;
+
+    let backdate =
+        format!("UPDATE ledger.event SET recorded_at = recorded_at - interval '1 hour' WHERE position = {last}");
+    forger.run(&backdate).await;
+    fails(&setting, &forger, "backdated", &[Leaf, ClockOrder]).await;
+    forger.run(&backdate).await;
+    forger.rewrite().await;
+    fails(&setting, &forger, "backdated, and every leaf and root made to fit", &[ClockOrder]).await;
+    assert!(checked(&setting).await.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_swapped_or_sealed_with_a_nonce_again_fail_by_name() {
+    let (setting, forger) = tampered(45).await;
+    // Two events of one type about two persons, one segment each of the same length.
+    let pair = |same_subject: bool| {
+        let (how, order) = if same_subject { ("=", "") } else { ("<>", "") };
+        format!(
+            "SELECT a.position AS one, b.position AS two FROM ledger.event a JOIN ledger.event b \
+             ON a.position < b.position AND substr(a.segments, 2, 2) = '\\x0001' AND substr(b.segments, 2, 2) = '\\x0001' \
+             AND substr(a.segments, 4, 16) {how} substr(b.segments, 4, 16) AND a.event_type = b.event_type {order} LIMIT 1"
+        )
+    };
+    forger.run(&format!("CREATE TABLE public.persons AS {}", pair(false))).await;
+    forger.run(&format!("CREATE TABLE public.person AS {}", pair(true))).await;
+    let swap = "UPDATE ledger.event e SET segments = u.segments FROM public.ledger_event u, public.persons p \
+                WHERE (e.position = p.one AND u.position = p.two) OR (e.position = p.two AND u.position = p.one)";
+    assert_eq!(forger.run(swap).await, 2);
+    fails(&setting, &forger, "two persons' segments swapped", &[Leaf, SegmentSubject, SegmentOpen]).await;
+    assert_eq!(forger.run(swap).await, 2);
+    forger.rewrite().await;
+    fails(&setting, &forger, "swapped, and every leaf made to fit", &[SegmentSubject, SegmentOpen]).await;
+
+    // Only what is sealed, with subject and commitment left as they were.
+    let sealed = "UPDATE ledger.event e SET segments = substr(e.segments, 1, 51) || substr(u.segments, 52) \
+                  FROM public.ledger_event u, public.persons p \
+                  WHERE (e.position = p.one AND u.position = p.two) OR (e.position = p.two AND u.position = p.one)";
+    assert_eq!(forger.run(sealed).await, 2);
+    fails(&setting, &forger, "two persons' ciphertexts swapped", &[SegmentOpen]).await;
+
+    let reuse = "UPDATE ledger.event e SET segments = overlay(e.segments PLACING substr(u.segments, 52, 12) FROM 52) \
+                 FROM public.ledger_event u, public.person p WHERE e.position = p.two AND u.position = p.one";
+    assert_eq!(forger.run(reuse).await, 1);
+    fails(&setting, &forger, "nonce used again", &[SegmentOpen, SegmentNonce]).await;
+    assert!(checked(&setting).await.is_sound());
+}
