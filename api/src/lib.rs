@@ -13,6 +13,7 @@ pub mod import;
 pub mod incident;
 pub mod limits;
 mod listen;
+pub mod manifest;
 pub mod oidc;
 pub mod pages;
 pub mod password;

@@ -33,6 +33,7 @@ pub struct Running {
     delivery: Delivery,
     record: JoinHandle<()>,
     tidying: JoinHandle<()>,
+    manifests: JoinHandle<()>,
 }
 
 impl Running {
@@ -69,16 +70,19 @@ impl Running {
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
         let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
+        let manifests = crate::manifest::start(app.ledger.clone(), app.clock.clone());
         let tidying = crate::tidying::start(app.clone());
-        Ok(Self { app, database, runner, delivery, record, tidying })
+        Ok(Self { app, database, runner, delivery, record, tidying, manifests })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, record, tidying } = self;
-        // Whatever it leaves half-done is done by the next round.
-        tidying.abort();
-        let _ = tidying.await;
+        let Self { app, database, runner, delivery, record, tidying, manifests } = self;
+        // Whatever they leave half-done is done by the next round.
+        for task in [tidying, manifests] {
+            task.abort();
+            let _ = task.await;
+        }
         delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         runner.stop().await;

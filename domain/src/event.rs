@@ -3,6 +3,7 @@
 use crate::account::{Account, AccountEvent};
 use crate::establishment::{Establishment, EstablishmentEvent};
 use crate::guardian::{Guardian, GuardianEvent};
+use crate::ledger_manifest::{LedgerManifest, LedgerManifestEvent};
 use crate::personal::{Sealable, Segment};
 use crate::pupil::{Pupil, PupilEvent};
 use crate::relying_party::{RelyingParty, RelyingPartyEvent};
@@ -19,6 +20,8 @@ pub enum Event {
     Account(AccountEvent),
     /// Of an establishment.
     Establishment(EstablishmentEvent),
+    /// Of the daily manifests.
+    LedgerManifest(LedgerManifestEvent),
     /// Of a relying party.
     RelyingParty(RelyingPartyEvent),
 }
@@ -45,6 +48,7 @@ impl Event {
             Guardian::TYPE => Ok(Self::Guardian(serde_json::from_slice(payload)?)),
             Account::TYPE => Ok(Self::Account(serde_json::from_slice(payload)?)),
             Establishment::TYPE => Ok(Self::Establishment(serde_json::from_slice(payload)?)),
+            LedgerManifest::TYPE => Ok(Self::LedgerManifest(serde_json::from_slice(payload)?)),
             RelyingParty::TYPE => Ok(Self::RelyingParty(serde_json::from_slice(payload)?)),
             other => Err(DecodeError::UnknownStream(other.to_owned())),
         }
@@ -57,6 +61,7 @@ impl Event {
             Self::Guardian(_) => Guardian::TYPE,
             Self::Account(_) => Account::TYPE,
             Self::Establishment(_) => Establishment::TYPE,
+            Self::LedgerManifest(_) => LedgerManifest::TYPE,
             Self::RelyingParty(_) => RelyingParty::TYPE,
         }
     }
@@ -71,6 +76,7 @@ impl Event {
             Self::Guardian(event) => serde_json::to_string(event),
             Self::Account(event) => serde_json::to_string(event),
             Self::Establishment(event) => serde_json::to_string(event),
+            Self::LedgerManifest(event) => serde_json::to_string(event),
             Self::RelyingParty(event) => serde_json::to_string(event),
         }
     }
@@ -82,6 +88,7 @@ impl Event {
             Self::Guardian(event) => event.event_type(),
             Self::Account(event) => event.event_type(),
             Self::Establishment(event) => event.event_type(),
+            Self::LedgerManifest(event) => event.event_type(),
             Self::RelyingParty(event) => event.event_type(),
         }
     }
@@ -94,6 +101,7 @@ impl Sealable for Event {
             Self::Guardian(event) => event.segments(),
             Self::Account(event) => event.segments(),
             Self::Establishment(event) => event.segments(),
+            Self::LedgerManifest(event) => event.segments(),
             Self::RelyingParty(event) => event.segments(),
         }
     }

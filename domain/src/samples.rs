@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
 use crate::ids::{AccountId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
+use crate::ledger_manifest::LedgerManifestEvent;
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
 use crate::relying_party::{ClientAuthentication, Establishments, Registration, RelyingPartyEvent};
@@ -29,8 +30,9 @@ pub fn every_event() -> Vec<Event> {
     let guardian = guardian_events().into_iter().map(Event::Guardian);
     let account = account_events().into_iter().map(Event::Account);
     let establishment = establishment_events().into_iter().map(Event::Establishment);
+    let manifest = ledger_manifest_events().into_iter().map(Event::LedgerManifest);
     let relying_party = relying_party_events().into_iter().map(Event::RelyingParty);
-    pupil.chain(guardian).chain(account).chain(establishment).chain(relying_party).collect()
+    pupil.chain(guardian).chain(account).chain(establishment).chain(manifest).chain(relying_party).collect()
 }
 
 /// Parses what is known to be well-formed.
@@ -190,6 +192,10 @@ fn establishment_events() -> Vec<EstablishmentEvent> {
     ]
 }
 
+fn ledger_manifest_events() -> Vec<LedgerManifestEvent> {
+    vec![LedgerManifestEvent::LedgerManifestRecorded { day: day(), size: 12_345, streams: 678, root: "0f".repeat(32) }]
+}
+
 fn relying_party_events() -> Vec<RelyingPartyEvent> {
     let registration = Registration {
         name: "Cahier de textes".into(),
@@ -226,6 +232,7 @@ mod tests {
             GuardianEvent::NAMES,
             AccountEvent::NAMES,
             EstablishmentEvent::NAMES,
+            LedgerManifestEvent::NAMES,
             RelyingPartyEvent::NAMES,
         ]
         .concat();

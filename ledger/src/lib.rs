@@ -15,6 +15,7 @@ mod bulk;
 mod error;
 mod execute;
 pub mod leaf;
+pub mod manifest;
 pub mod merkle;
 pub mod outbox;
 pub mod postgres;

@@ -147,7 +147,11 @@ pub async fn state(
 ) -> anyhow::Result<State> {
     let folded: Account = fold(account::events(ledger, account).await?, position, |event| match event {
         Event::Account(event) => Some(event),
-        Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => None,
+        Event::Pupil(_)
+        | Event::Guardian(_)
+        | Event::Establishment(_)
+        | Event::LedgerManifest(_)
+        | Event::RelyingParty(_) => None,
     });
     if folded.status == Status::Absent {
         bail!("account {account} did not exist yet at position {position}");
@@ -194,7 +198,11 @@ async fn record(ledger: &Ledger, guardian: GuardianId, position: u64) -> anyhow:
     let events = ledger.read_stream(Guardian::TYPE, &guardian.to_string(), 1).await?;
     let folded: Guardian = fold(events, position, |event| match event {
         Event::Guardian(event) => Some(event),
-        Event::Pupil(_) | Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => None,
+        Event::Pupil(_)
+        | Event::Account(_)
+        | Event::Establishment(_)
+        | Event::LedgerManifest(_)
+        | Event::RelyingParty(_) => None,
     });
     let identity = folded.identity.as_ref().and_then(|identity| identity.known());
     let contact = folded.contact.as_ref().and_then(|contact| contact.known());
@@ -210,7 +218,11 @@ async fn child(ledger: &Ledger, pupil: PupilId, account: &Account, position: u64
     let events = ledger.read_stream(Pupil::TYPE, &pupil.to_string(), 1).await?;
     let folded: Pupil = fold(events, position, |event| match event {
         Event::Pupil(event) => Some(event),
-        Event::Guardian(_) | Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => None,
+        Event::Guardian(_)
+        | Event::Account(_)
+        | Event::Establishment(_)
+        | Event::LedgerManifest(_)
+        | Event::RelyingParty(_) => None,
     });
     let status = folded.civil_status.as_ref().and_then(|status| status.known());
     let places = folded.enrolments.iter().map(|(uai, enrolment)| {

@@ -7,6 +7,7 @@ mod establishment;
 mod import;
 mod incident;
 mod keys;
+mod manifest;
 mod outbox;
 mod relying_party;
 mod reset;
@@ -79,6 +80,8 @@ enum Command {
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Record today's manifest of the ledger; the service does so daily
+    Manifest(manifest::Manifest),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
     /// List messages that were not sent, or perhaps not
@@ -100,6 +103,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
+        Command::Manifest(command) => block_on(command.run(&global)),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),

@@ -4,6 +4,7 @@ mod append;
 mod crashes;
 mod golden;
 mod guards;
+mod manifests;
 mod races;
 mod reading;
 mod sealing;

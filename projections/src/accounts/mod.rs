@@ -45,7 +45,11 @@ impl Projection for Accounts {
                 | AccountEvent::ChildReported { .. }
                 | AccountEvent::ChildDetached { .. },
             ) => {}
-            Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => {}
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Establishment(_)
+            | Event::LedgerManifest(_)
+            | Event::RelyingParty(_) => {}
         }
         Ok(())
     }
@@ -57,7 +61,11 @@ impl Projection for Accounts {
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Fault> {
         match &event.event {
             Event::Account(account_event) => self.account(event, stream_uuid(event)?, account_event),
-            Event::Pupil(_) | Event::Guardian(_) | Event::Establishment(_) | Event::RelyingParty(_) => Ok(()),
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Establishment(_)
+            | Event::LedgerManifest(_)
+            | Event::RelyingParty(_) => Ok(()),
         }
     }
 

@@ -35,6 +35,7 @@ impl Projection for Audit {
             | Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::LedgerManifest(_)
             | Event::RelyingParty(_) => {}
         }
         Ok(())
@@ -106,6 +107,7 @@ fn others_concerned(event: &Event) -> Option<String> {
         )
         | Event::Guardian(_)
         | Event::Establishment(_)
+        | Event::LedgerManifest(_)
         | Event::RelyingParty(_) => None,
     }
 }
@@ -136,6 +138,7 @@ impl Audit {
             | Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::LedgerManifest(_)
             | Event::RelyingParty(_) => {}
         }
         Ok(())

@@ -51,7 +51,7 @@ impl Projection for People {
                 | GuardianEvent::ChildLinkSettled { .. }
                 | GuardianEvent::ChildLinkLapsed { .. },
             ) => {}
-            Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => {}
+            Event::Account(_) | Event::Establishment(_) | Event::LedgerManifest(_) | Event::RelyingParty(_) => {}
         }
         Ok(())
     }
@@ -65,7 +65,7 @@ impl Projection for People {
         match &event.event {
             Event::Pupil(pupil_event) => self.pupil(event, stream_uuid(event)?, pupil_event),
             Event::Guardian(guardian_event) => self.guardian(event, stream_uuid(event)?, guardian_event),
-            Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => Ok(()),
+            Event::Account(_) | Event::Establishment(_) | Event::LedgerManifest(_) | Event::RelyingParty(_) => Ok(()),
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! 1. *Walk*: every leaf recomputed from its row, chained to its stream's previous one, the root from the leaves. Every
 //!    segment whose key is there is opened and held against its commitment; erased data is proved by its commitment.
-//! 2. *Views*: each rebuilt beside the live one and compared row by row.
+//! 2. *Manifests*: each recomputed at its size.
+//! 3. *Views*: each rebuilt beside the live one and compared row by row.
 //!
 //! Everything is gone through, whatever is found: the report names each check, passed, failed or not made.
 
+mod manifests;
 mod report;
 
 pub use report::Format;
@@ -112,6 +114,8 @@ pub async fn check(
     if walked.root.is_none() && checked.findings.count(Check::Root) == 0 {
         checked.outcomes.insert(Check::Root, Outcome::NotMade(NotMade::PositionsMissing));
     }
+    let manifests = manifests::check(ledger, &mut checked.findings).await?;
+    checked.conclude(Check::Manifest, manifests);
     let mut rows = 0;
     for name in Name::ALL {
         match compare(ledger, pool, name, |done| progress(Stage::View(name), done)).await {

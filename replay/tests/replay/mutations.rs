@@ -4,6 +4,7 @@
 mod forger;
 
 use crate::support::Setting;
+use domain::context::{Actor, Reason};
 use forger::{Forger, flip};
 use ledger::Check::{self, *};
 use replay::check::{Checked, Format, Stage, check};
@@ -17,6 +18,7 @@ async fn checked(setting: &Setting) -> Checked {
 async fn tampered(seed: u64) -> (Setting, Forger) {
     let mut setting = Setting::new(seed).await;
     setting.live(60).await;
+    setting.ledger.record_manifest(Actor::Service, Reason::Rule).await.unwrap().unwrap();
     setting.project().await;
     let forger = Forger::new(&setting.database).await;
     (setting, forger)
@@ -192,7 +194,7 @@ async fn segments_swapped_or_sealed_with_a_nonce_again_fail_by_name() {
     fails(&setting, &forger, "two persons' segments swapped", &[Leaf, SegmentSubject, SegmentOpen]).await;
     assert_eq!(forger.run(swap).await, 2);
     forger.rewrite().await;
-    fails(&setting, &forger, "swapped, and every leaf made to fit", &[SegmentSubject, SegmentOpen]).await;
+    fails(&setting, &forger, "swapped, and every leaf made to fit", &[SegmentSubject, SegmentOpen, Manifest]).await;
 
     // Only what is sealed, with subject and commitment left as they were.
     let sealed = "UPDATE ledger.event e SET segments = substr(e.segments, 1, 51) || substr(u.segments, 52) \
@@ -205,5 +207,30 @@ async fn segments_swapped_or_sealed_with_a_nonce_again_fail_by_name() {
                  FROM public.ledger_event u, public.person p WHERE e.position = p.two AND u.position = p.one";
     assert_eq!(forger.run(reuse).await, 1);
     fails(&setting, &forger, "nonce used again", &[SegmentOpen, SegmentNonce]).await;
+    assert!(checked(&setting).await.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_cut_short_or_left_out_fails_the_manifest_even_if_all_else_is_made_to_fit() {
+    let (setting, forger) = tampered(46).await;
+    let whole =
+        "(SELECT stream_type, stream_id FROM ledger.event GROUP BY 1, 2 HAVING count(*) > 1 ORDER BY 2 LIMIT 1)";
+    for (what, which) in [
+        (
+            "last event of a stream deleted",
+            "sequence = (SELECT max(sequence) FROM ledger.event x WHERE x.stream_id = e.stream_id)",
+        ),
+        ("stream deleted", "true"),
+    ] {
+        let rows = format!("ledger.event e WHERE (stream_type, stream_id) = {whole} AND {which}");
+        forger.run(&format!("DELETE FROM {rows}")).await;
+        // The rest moves up: no gap stays.
+        forger
+            .run("UPDATE ledger.event e SET position = -1 - n FROM (SELECT position AS p, row_number() OVER (ORDER BY position) - 1 AS n FROM ledger.event) x WHERE e.position = p; \
+                  UPDATE ledger.event SET position = -1 - position")
+            .await;
+        forger.rewrite().await;
+        fails(&setting, &forger, what, &[Manifest]).await;
+    }
     assert!(checked(&setting).await.is_sound());
 }
