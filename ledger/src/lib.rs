@@ -144,7 +144,7 @@ impl Ledger {
                 Outcome::Appended(appended) => return Ok(appended),
                 Outcome::Refused(error) => return Err(error),
                 Outcome::Reseal(again) => {
-                    prepared = prepare::prepare(again.unit, self.keys(), &self.0.master).await?;
+                    prepared = prepare::prepare_again(again.unit, self.keys(), &self.0.master).await?;
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::unit::{OutboxMessage, Unit, VaultChange};
 use crate::{outbox, vault};
 use chrono::{DateTime, Utc};
 use domain::ids::{SecretId, SubjectId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 /// From so many events on, sealing leaves the async threads.
@@ -47,12 +47,34 @@ pub(crate) struct OutboxRow {
     pub replaces: Option<Uuid>,
 }
 
-/// Seals a unit with the keys as they are known now.
+/// Seals a unit with the keys as they are known now. Whoever is the subject of the first event of a stream of their
+/// own is taken to have no key yet, which spares a question to the database; should there be one all the same, the
+/// writer finds it and asks for the unit to be [sealed again](prepare_again).
 pub(crate) async fn prepare(unit: Unit, keys: &KeyStore, master: &MasterKeys) -> Result<Box<Prepared>, AppendError> {
+    let new: HashSet<SubjectId> = unit.newcomers().collect();
+    let known = keys.get_but(unit.subjects(), &new).await?;
+    seal_with(unit, known, keys, master).await
+}
+
+/// [`prepare`], taking nothing for granted.
+pub(crate) async fn prepare_again(
+    unit: Unit,
+    keys: &KeyStore,
+    master: &MasterKeys,
+) -> Result<Box<Prepared>, AppendError> {
+    let known = keys.get(unit.subjects()).await?;
+    seal_with(unit, known, keys, master).await
+}
+
+async fn seal_with(
+    unit: Unit,
+    known: HashMap<SubjectId, Known>,
+    keys: &KeyStore,
+    master: &MasterKeys,
+) -> Result<Box<Prepared>, AppendError> {
     if let Some(reason) = &unit.fault {
         return Err(AppendError::Invalid { command: unit.context.command, reason: reason.clone() });
     }
-    let known = keys.get(unit.subjects()).await?;
     if let Some(subject) = unit.subjects().find(|subject| matches!(known.get(subject), Some(Known::Destroyed))) {
         return Err(AppendError::Erased(subject));
     }

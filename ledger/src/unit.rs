@@ -206,6 +206,12 @@ impl Unit {
         events.flat_map(|event| &event.segments).map(|(subject, _)| *subject)
     }
 
+    /// Who is the subject of a stream that begins with this unit.
+    pub(crate) fn newcomers(&self) -> impl Iterator<Item = SubjectId> {
+        let begun = self.streams.iter().filter(|stream| stream.expected == 0);
+        begun.filter_map(|stream| stream.stream_id.parse().ok().map(SubjectId))
+    }
+
     /// Number of events.
     pub fn len(&self) -> usize {
         self.streams.iter().map(|stream| stream.events.len()).sum()

@@ -203,3 +203,28 @@ async fn nothing_is_recorded_of_someone_after_their_erasure() {
         assert_eq!(after, 0);
     }
 }
+
+#[tokio::test]
+async fn a_newcomer_who_was_spoken_of_before_keeps_their_key() {
+    let (ledger, database) = ledger().await;
+    let other = instance(&database, ledger.master().clone()).await;
+    let (known, erased) = (subject(), subject());
+    let spoken_of = vec![introduced(known, erased)];
+    ledger.append(Unit::new(context()).stream::<Club>("club", 0, spoken_of)).await.unwrap();
+    ledger.append(Unit::new(context()).stream::<Club>("club", 1, vec![visited()]).erase(erased)).await.unwrap();
+
+    // Streams of their own begin: neither instance that has them in memory nor one that hasn't may take them for new.
+    for (instance, expected) in [(&other, 0), (&ledger, 1)] {
+        let own = vec![joined(known, "Ada Fictive")];
+        let begun = Unit::new(context()).stream::<Club>(&known.to_string(), expected, own);
+        instance.append(begun).await.unwrap();
+        let own = vec![joined(erased, "Zoé Fictive")];
+        let refused = instance.append(Unit::new(context()).stream::<Club>(&erased.to_string(), 0, own)).await;
+        assert!(matches!(refused, Err(AppendError::Erased(subject)) if subject == erased), "{refused:?}");
+    }
+    let fresh = instance(&database, ledger.master().clone()).await;
+    let read = fresh.read_as::<ClubEvent>(0, 10).await.unwrap();
+    let opened =
+        read.iter().filter(|recorded| matches!(&recorded.event, ClubEvent::Joined { name, .. } if name.get().is_ok()));
+    assert_eq!(opened.count(), 2, "{read:?}");
+}

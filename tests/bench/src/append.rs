@@ -25,6 +25,9 @@ pub struct Options {
     /// Seconds for each measurement of a turn.
     #[arg(long, default_value_t = 1.5)]
     seconds: f64,
+    /// Append to the ledger with so many clients and nothing else, for a profiler.
+    #[arg(long, value_name = "CLIENTS")]
+    only_ours: Option<u64>,
 }
 
 /// Rates by what is measured and with how many clients.
@@ -37,6 +40,10 @@ pub async fn run(server: &Server, options: &Options) -> anyhow::Result<Value> {
     let mut rates = Rates::new();
     // Clients of different measurements never share a family.
     let mut first = 0;
+    if let Some(clients) = options.only_ours {
+        let rate = ours(server, clients, time, first).await?;
+        return Ok(json!({ "bench": "append", "ledger": rate.round() }));
+    }
     for _ in 0..options.rounds {
         for (clients, connections) in PLAIN {
             let rate = postgres_es(server, clients, connections, time, first).await?;
