@@ -10,8 +10,10 @@
 //!   [`Ledger::append`] has returned.
 //! - Positions are gapless and in commit order ([`writer`]).
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
+//! - The tree is published as tiles ([`tree`]) under signed checkpoints ([`checkpoint`]).
 
 mod bulk;
+pub mod checkpoint;
 mod error;
 mod execute;
 pub mod leaf;
@@ -26,6 +28,7 @@ mod reserve;
 pub mod seal;
 mod store;
 mod tail;
+pub mod tree;
 mod unit;
 mod upcast;
 pub mod vault;
@@ -62,6 +65,7 @@ struct Inner {
     tail: Tail,
     upcasters: Arc<Upcasters>,
     clock: Clock,
+    tree: tree::Tree,
     /// `None` once closed.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -112,6 +116,7 @@ impl Ledger {
         let (queue, writer) = writer::spawn(pool.clone(), keys.clone(), tail.clone(), clock.clone(), options.patience);
         let listener = tokio::spawn(tail::listen(pool.clone(), tail.clone(), keys.clone()));
         Ok(Self(Arc::new(Inner {
+            tree: tree::Tree::new(pool.clone()),
             pool,
             master,
             keys,

@@ -10,3 +10,4 @@ mod reading;
 mod sealing;
 mod stores;
 mod support;
+mod tree;
