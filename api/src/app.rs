@@ -7,6 +7,7 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use ledger::Ledger;
+use ledger::access::AccessLog;
 use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;
@@ -36,6 +37,8 @@ pub struct Parts {
     pub guard: Guard,
     /// The record of requests.
     pub requests: RequestLog,
+    /// The access log.
+    pub access: AccessLog,
 }
 
 impl App {

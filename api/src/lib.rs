@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`router`], the table of contents.
 
+pub mod access;
 pub mod activation;
 pub mod app;
 pub mod cli;

@@ -9,6 +9,7 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use anyhow::Context;
+use ledger::access::AccessLog;
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
 use projections::Runner;
@@ -19,7 +20,7 @@ use tokio::task::JoinHandle;
 
 /// Connections of the service without `database.max_connections`.
 const CONNECTIONS: u32 = 24;
-/// Of those, for the record of requests, so that a busy service can still say what went wrong.
+/// Of those, for the record of requests and the access log, so that a busy service can still say what went wrong.
 const RECORD_CONNECTIONS: u32 = 1;
 /// The last writes of the background may take so long when the service stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -32,6 +33,7 @@ pub struct Running {
     runner: Runner,
     delivery: Delivery,
     record: JoinHandle<()>,
+    accesses: JoinHandle<()>,
     tidying: JoinHandle<()>,
     manifests: JoinHandle<()>,
 }
@@ -58,6 +60,7 @@ impl Running {
         let connections = config.database.max_connections.unwrap_or(CONNECTIONS);
         let db = database.pool(Role::Service, connections - RECORD_CONNECTIONS).await?;
         let its_own = database.pool(Role::Service, RECORD_CONNECTIONS).await?;
+        let (access, accesses) = AccessLog::start(its_own.clone());
         let (requests, record) = RequestLog::start(its_own, config.http.request_retention.0);
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
@@ -68,16 +71,16 @@ impl Running {
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
-        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests });
+        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests, access });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let manifests = crate::manifest::start(app.ledger.clone(), app.clock.clone());
         let tidying = crate::tidying::start(app.clone());
-        Ok(Self { app, database, runner, delivery, record, tidying, manifests })
+        Ok(Self { app, database, runner, delivery, record, accesses, tidying, manifests })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, record, tidying, manifests } = self;
+        let Self { app, database, runner, delivery, record, accesses, tidying, manifests } = self;
         // Whatever they leave half-done is done by the next round.
         for task in [tidying, manifests] {
             task.abort();
@@ -88,9 +91,11 @@ impl Running {
         runner.stop().await;
         let db = app.db.clone();
         drop(app);
-        // It ends once the last sender is gone; a request that was given up may still hold one.
-        if tokio::time::timeout(FAREWELL, record).await.is_err() {
-            tracing::warn!("the record of requests did not finish");
+        // They end once the last sender is gone; a request that was given up may still hold one.
+        for (what, writer) in [("the record of requests", record), ("the access log", accesses)] {
+            if tokio::time::timeout(FAREWELL, writer).await.is_err() {
+                tracing::warn!("{what} did not finish");
+            }
         }
         // A connection that a given-up request still holds is not waited for longer either.
         if tokio::time::timeout(FAREWELL, db.close()).await.is_err() {

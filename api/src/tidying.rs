@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::{oidc, session};
+use ledger::access::{drop_months, keep_months};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -9,6 +10,8 @@ use tokio::task::JoinHandle;
 const EVERY: Duration = Duration::from_secs(60);
 /// Batches of one kind in one round at most.
 const BATCHES: u32 = 100;
+/// Months of the access log that are made ahead.
+const MONTHS_AHEAD: u32 = 2;
 
 /// Starts the rounds. Several instances may tidy at once.
 pub fn start(app: App) -> JoinHandle<()> {
@@ -30,6 +33,11 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
     if let Some(kid) = app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
         tracing::info!(kid, "the next signing key signs from now on");
+    }
+    keep_months(&app.db, now, MONTHS_AHEAD).await?;
+    let months = drop_months(&app.db, now - app.config.retention.access_log.delta()).await?;
+    if months > 0 {
+        tracing::info!(months, "the access log let go of what is past its retention");
     }
     for _ in 0..BATCHES {
         let more = oidc::delete_expired(&app.db, now).await?;

@@ -12,6 +12,7 @@
 //! - Personal data is sealed per person ([`seal`]); every event is committed to by a leaf ([`leaf`], [`merkle`]).
 //! - The tree is published as tiles ([`tree`]) under signed checkpoints ([`checkpoint`]).
 
+pub mod access;
 mod bulk;
 pub mod checkpoint;
 mod error;

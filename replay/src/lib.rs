@@ -8,4 +8,5 @@ pub mod incident;
 pub mod language;
 pub mod source;
 pub mod state;
+pub mod trace;
 pub mod words;

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
+use ledger::access::Query;
 use replay::account;
 use replay::check::{Format, Stage, check};
 use replay::history::history;
@@ -9,6 +10,7 @@ use replay::incident::incident;
 use replay::language::Language;
 use replay::source::{Location, Opened};
 use replay::state::{Moment, resolve, state};
+use replay::trace;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -21,6 +23,9 @@ struct Replay {
     /// Language of the answers [default: by LANG, else fr]
     #[arg(long, global = true)]
     language: Option<Language>,
+    /// What the answer is needed for, in a few words; kept in the access log with the read
+    #[arg(long, global = true, value_name = "TEXT")]
+    purpose: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -78,24 +83,32 @@ impl Replay {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         let opened = self.location.open().await?;
-        let result = self.command.run(&opened, language).await;
+        let result = self.command.run(&opened, language, self.purpose).await;
         opened.close().await;
         result
     }
 }
 
 impl Command {
-    async fn run(self, opened: &Opened, language: Language) -> anyhow::Result<ExitCode> {
+    async fn run(self, opened: &Opened, language: Language, purpose: Option<String>) -> anyhow::Result<ExitCode> {
         let mut out = std::io::stdout();
+        let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
             Self::History { account } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                history(&opened.ledger, &opened.views, account, language, &mut out).await?;
+                let query = trace::of_account(ledger, "history", account).await?;
+                let mut told = Vec::new();
+                let results = history(ledger, &opened.views, account, language, &mut told).await?;
+                trace::staff_read(ledger, pool, Query { results, purpose, ..query }).await?;
+                out.write_all(&told)?;
             }
             Self::State { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
                 let (position, recorded_at) = resolve(&opened.ledger, at).await?;
-                let found = state(&opened.ledger, account, position, recorded_at).await?;
+                let found = state(ledger, account, position, recorded_at).await?;
+                let query = trace::of_account(ledger, "state", account).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={position}"));
+                trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
                 } else {
@@ -104,7 +117,20 @@ impl Command {
             }
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
-                if !incident(&opened.ledger, &opened.pool, reference, language, &mut out).await? {
+                let mut told = Vec::new();
+                let found = incident(ledger, pool, reference, language, &mut told).await?;
+                let events = ledger.read_by_reference(reference.compact()).await?;
+                let query = Query {
+                    name: "incident",
+                    concerned: trace::of_events(&events),
+                    purpose,
+                    filter: Some(format!("reference={}", reference.compact())),
+                    results: events.len() as u64,
+                    ..Query::default()
+                };
+                trace::staff_read(ledger, pool, query).await?;
+                out.write_all(&told)?;
+                if !found {
                     return Ok(ExitCode::FAILURE);
                 }
             }

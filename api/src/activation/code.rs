@@ -3,12 +3,13 @@
 use super::codes::{self, Request, is_right, purpose};
 use super::flow::{Flow, Kind, Step};
 use super::{Floor, record};
+use crate::access;
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{FormErrors, Page, Sample, View};
-use crate::session::ClientAddress;
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
+use crate::session::{ClientAddress, Method};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +19,7 @@ use domain::account::{Account, AccountCommand, AccountError, Purpose};
 use domain::identifiers::E164;
 use domain::ids::SecretId;
 use ledger::VaultChange;
+use ledger::access::SignInOutcome;
 use serde::Deserialize;
 use std::time::Duration;
 use uuid::Uuid;
@@ -159,6 +161,7 @@ pub async fn check_code(
     view: View,
     incident: Incident,
     cookies: Cookies,
+    ClientAddress(address): ClientAddress,
     Submitted(form): Submitted<CodeForm>,
 ) -> Result<Response, AppError> {
     let mut flow = match waiting(&app, &cookies).await? {
@@ -173,6 +176,10 @@ pub async fn check_code(
         return Ok(shown.refused("activation-code-shape"));
     }
     let outcome = try_code(&app, &incident, &mut flow, &typed).await?;
+    if outcome.is_err() {
+        let why = if flow.attempts == i32::MAX { SignInOutcome::Throttled } else { SignInOutcome::Wrong };
+        access::sign_in(&app, &incident, address, flow.account, Method::Sms, why);
+    }
     floor.settle().await;
     match outcome {
         Ok(next) => {

@@ -3,6 +3,7 @@
 use super::flow::{Flow, Kind, Step};
 use super::login::login_of;
 use super::{own_children_path, record, unconfirmed};
+use crate::access;
 use crate::app::App;
 use crate::delivery::{Envelope, Message, Recipient};
 use crate::incident::{AppError, Incident};
@@ -10,7 +11,7 @@ use crate::pages::{FormErrors, Language, Page, Sample, View};
 use crate::password::{HashError, Password as Chosen, Weakness};
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
-use crate::session::{self, CurrentUser, Method};
+use crate::session::{self, ClientAddress, CurrentUser, Method};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,6 +23,7 @@ use domain::guardian::Guardian;
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
 use domain::pupil::Pupil;
+use ledger::access::SignInOutcome;
 use ledger::{Ledger, Unit, VaultChange};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -210,6 +212,7 @@ pub async fn choose_password(
     view: View,
     incident: Incident,
     cookies: Cookies,
+    ClientAddress(address): ClientAddress,
     Submitted(form): Submitted<PasswordForm>,
 ) -> Result<Response, AppError> {
     let (flow, id, account) = match choosing(&app, &cookies).await? {
@@ -254,6 +257,7 @@ pub async fn choose_password(
     flow.finish(&app).await?;
     let method = if flow.kind == Kind::Change { Method::Password } else { Method::Sms };
     let jar = session::open(&app, &cookies, id, secret, method).await?;
+    access::sign_in(&app, &incident, address, Some(id), method, SignInOutcome::Success);
     incident.note_user(CurrentUser { account: id, name: login, authenticated_at: app.clock.now(), method });
     // Without a phone to prove, no child was asked for on the way.
     let children_first = account.confirmed.is_empty() && unconfirmed(&app, &account).await?.waiting > 0;

@@ -2,6 +2,7 @@
 
 use super::beside::Beside;
 use super::{Global, telemetry};
+use crate::access::local_read;
 use crate::import::report::{ReportFormat, ReportLine, write_report};
 use crate::import::store::Stage;
 use crate::import::{ImportOptions, Importer, Outcome, Progress, Summary, queue};
@@ -11,6 +12,7 @@ use domain::identifiers::Uai;
 use domain::ids::{GuardianId, PupilId};
 use futures::StreamExt;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use ledger::access::Query;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
@@ -191,6 +193,22 @@ impl Import {
 
 async fn list_queue(beside: &Beside, uai: Option<Uai>) -> anyhow::Result<()> {
     let waiting = queue::waiting(&beside.db, uai).await?;
+    let people = |link: &queue::Waiting| {
+        let candidates: Vec<_> = link.candidates.iter().map(|candidate| candidate.pupil.0).collect();
+        candidates.into_iter().chain([link.guardian.0])
+    };
+    local_read(
+        &beside.db,
+        Query {
+            name: "import-queue",
+            concerned: waiting.iter().flat_map(people).collect(),
+            filter: uai.map(|uai| format!("establishment={uai}")),
+            results: waiting.len() as u64,
+            ..Query::default()
+        },
+    )
+    .await
+    .context("the read can't be recorded in the access log, so nothing is shown")?;
     if waiting.is_empty() {
         println!("No link waits.");
     }

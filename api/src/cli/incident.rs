@@ -1,9 +1,14 @@
 //! `matricule incident REFERENCE`: request → commands → events.
 
 use super::{Global, attach};
+use crate::access::local_read;
 use crate::incident::{Reference, RequestRow, find};
+use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::Args;
+use cqrs_es::Aggregate;
+use domain::relying_party::RelyingParty;
+use ledger::access::Query;
 use ledger::postgres::Role;
 use uuid::Uuid;
 
@@ -25,6 +30,15 @@ impl Incident {
         let pool = database.pool(Role::Service, 1).await?;
         let requests = find(&pool, reference).await?;
         let events = events(&pool, reference).await?;
+        let query = Query {
+            name: "incident",
+            concerned: concerned(&requests, &events),
+            filter: Some(format!("reference={}", reference.compact())),
+            results: requests.len() as u64 + events.len() as u64,
+            ..Query::default()
+        };
+        let recorded = local_read(&pool, query).await;
+        recorded.context("the read can't be recorded in the access log, so nothing is shown")?;
         print(reference, &requests, &events);
         pool.close().await;
         database.close().await;
@@ -42,6 +56,14 @@ async fn events(pool: &sqlx::PgPool, reference: Reference) -> Result<Vec<EventRo
     .bind(reference.compact())
     .fetch_all(pool)
     .await
+}
+
+/// Whom the answer is about: who was signed in, and whose streams the commands changed.
+fn concerned(requests: &[RequestRow], events: &[EventRow]) -> Vec<Uuid> {
+    let signed_in = requests.iter().filter_map(|request| request.account.map(|account| account.0));
+    // Streams of establishments have no UUID; relying parties are nobody's data.
+    let streams = events.iter().filter(|event| event.1 != RelyingParty::TYPE);
+    signed_in.chain(streams.filter_map(|event| event.2.parse().ok())).collect()
 }
 
 fn print(reference: Reference, requests: &[RequestRow], events: &[EventRow]) {

@@ -123,6 +123,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         "imports.tokens: give the SHA-256 of each token, 64 hexadecimal digits, not the token itself",
     );
     refuse(!(0.0..=1.0).contains(&config.imports.departure_share), "imports.departure_share: a number from 0 to 1");
+    refuse(
+        config.retention.access_log < super::Span::days(31),
+        "retention.access_log: 31days at least; the law asks for six months to a year",
+    );
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
     refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");

@@ -61,6 +61,8 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
+    /// How long what is kept is kept.
+    pub retention: Retention,
     /// The demo.
     pub demo: Demo,
 }
@@ -213,6 +215,20 @@ impl Default for Imports {
     }
 }
 
+/// `[retention]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Whole months of the access log go when they ended so long ago.
+    pub access_log: Span,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { access_log: Span::days(365) }
+    }
+}
+
 /// `[demo]`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -240,6 +256,7 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
+            retention: Retention::default(),
             demo: Demo::default(),
         }
     }

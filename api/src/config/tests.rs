@@ -55,6 +55,7 @@ fn a_wrong_key_is_refused_by_its_name() {
         ("public_origin = \"http://compte.example.org\"", "public_origin"),
         ("[oidc]\ncode_lifetime = \"10min\"", "oidc.code_lifetime"),
         ("[master_key]\nfile = \"a\"\nvalue = \"b\"", "master_key"),
+        ("[retention]\naccess_log = \"1day\"", "retention.access_log"),
         ("[sessions]\nidle = \"13h\"", "sessions.idle"),
         ("[smtp]\nhost = \"a\"\nfrom = \"nobody\"", "smtp.from"),
         ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\ntimeout = \"2min\"", "smtp.timeout"),

@@ -6,16 +6,19 @@
 
 use super::report::{ReportFormat, write_report};
 use super::{ImportOptions, Importer, Outcome, store};
+use crate::access;
 use crate::app::App;
-use crate::incident::AppError;
+use crate::incident::{AppError, Incident};
 use axum::Json;
 use axum::extract::multipart::Field;
 use axum::extract::{FromRequestParts, Multipart, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::context::Actor;
 use domain::ids::ImportId;
 use futures::StreamExt;
+use ledger::access::Query;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -38,8 +41,8 @@ pub const UPLOAD: &str = "/api/imports";
 /// How often an import that a passing fault stopped is tried.
 const ATTEMPTS: u32 = 8;
 
-/// The caller showed an operator's token.
-pub struct OperatorToken;
+/// The caller showed an operator's token: who it is, by the token's digest.
+pub struct OperatorToken(Actor);
 
 impl FromRequestParts<App> for OperatorToken {
     type Rejection = AppError;
@@ -47,14 +50,15 @@ impl FromRequestParts<App> for OperatorToken {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, AppError> {
         let shown = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = shown.and_then(|value| value.strip_prefix("Bearer "));
-        let known = token.is_some_and(|token| {
+        let known = token.and_then(|token| {
             let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, token.trim().as_bytes());
             let digest = hex::encode(digest);
             // Digests of high-entropy tokens: how long a comparison takes tells nothing about a token.
-            app.config.imports.tokens.iter().any(|known| known.eq_ignore_ascii_case(&digest))
+            let known = app.config.imports.tokens.iter().any(|known| known.eq_ignore_ascii_case(&digest));
+            known.then(|| Actor::Operator(format!("token-{}", &digest[..12])))
         });
-        if known {
-            return Ok(Self);
+        if let Some(operator) = known {
+            return Ok(Self(operator));
         }
         Err(AppError::refused(StatusCode::UNAUTHORIZED, "unauthorized")
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
@@ -392,8 +396,9 @@ async fn find(app: &App, id: Uuid) -> Result<ImportStatus, AppError> {
 /// # Errors
 /// As [`status`].
 pub async fn report(
-    _: OperatorToken,
+    OperatorToken(operator): OperatorToken,
     State(app): State<App>,
+    incident: Incident,
     Path(id): Path<Uuid>,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
@@ -403,6 +408,9 @@ pub async fn report(
             lines.extend(store::remarks(&app.db, ImportId(summary.import.0)).await?);
         }
     }
+    let (results, filter) = (lines.len() as u64, Some(format!("request={id}")));
+    let query = Query { name: "import-report", filter, results, ..Query::default() };
+    access::staff_read(&app, &incident, operator, query).await?;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (format, kind) = if accept.contains("json") {
         (ReportFormat::Json, "application/json")

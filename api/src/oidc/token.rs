@@ -8,13 +8,15 @@ use super::parameters::Parameters;
 use super::subject::Pairwise;
 use super::tokens::{AccessToken, IdToken, at_hash};
 use super::{claims::Claims, scopes, who};
+use crate::access::{self, TokenRequest};
 use crate::app::App;
-use crate::incident::AppError;
+use crate::incident::{AppError, Incident};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ledger::access::{Grant, TokenOutcome};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -69,11 +71,20 @@ struct Fault<E>(E);
 /// Faults of ours only; refusals are answered in the protocol's form.
 pub async fn post(
     State(app): State<App>,
+    incident: Incident,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, AppError> {
-    match issue(&app, query.as_deref(), &headers, &body).await {
+    let mut about = TokenRequest::default();
+    let answer = issue(&app, query.as_deref(), &headers, &body, &mut about).await;
+    let outcome = match &answer {
+        Ok(_) => TokenOutcome::Success,
+        Err(Refused::Told(error) | Refused::Unauthenticated(error, _)) => TokenOutcome::Refused(error.code.as_str()),
+        Err(Refused::Fault(_)) => TokenOutcome::Refused("server_error"),
+    };
+    access::token(&app, &incident, &about, outcome);
+    match answer {
         Ok(tokens) => Ok(no_store(Json(tokens).into_response())),
         Err(Refused::Told(error)) => Ok(refusal(StatusCode::BAD_REQUEST, error)),
         Err(Refused::Unauthenticated(error, by_header)) => Ok(unauthenticated(error, by_header)),
@@ -81,7 +92,13 @@ pub async fn post(
     }
 }
 
-async fn issue(app: &App, query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Tokens, Refused> {
+async fn issue(
+    app: &App,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+    about: &mut TokenRequest,
+) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if !kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
@@ -95,8 +112,9 @@ async fn issue(app: &App, query: Option<&str>, headers: &HeaderMap, body: &[u8])
         Err(refuse(ErrorCode::InvalidRequest, "a parameter comes more than once"))?;
     }
     let client = client::authenticate(&app.ledger, headers, &parameters, now).await?;
+    about.relying_party = Some(client.id);
     match parameters.get("grant_type") {
-        Some("authorization_code") => {}
+        Some("authorization_code") => about.grant = Some(Grant::AuthorizationCode),
         None => Err(refuse(ErrorCode::InvalidRequest, "grant_type is missing"))?,
         Some(_) => Err(refuse(ErrorCode::UnsupportedGrantType, "only grant_type=authorization_code is supported"))?,
     }
@@ -117,6 +135,7 @@ async fn issue(app: &App, query: Option<&str>, headers: &HeaderMap, body: &[u8])
             return Err(invalid_grant());
         }
     };
+    about.account = Some(grant.account);
     sign(app, &client, grant, lifetimes).await
 }
 

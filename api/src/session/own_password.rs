@@ -8,6 +8,7 @@ use super::form::{Binding, PageForm, Submitted};
 use super::sign_in::is_right;
 use super::store::{self, Method};
 use super::throttle::Attempt;
+use crate::access;
 use crate::activation::{Names, explain, hash_new, notify, record, replace_secret};
 use crate::app::App;
 use crate::delivery::Message;
@@ -20,6 +21,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::account::{Account, AccountCommand, AccountError, Password, PasswordOrigin};
 use domain::ids::SecretId;
+use ledger::access::SignInOutcome;
 use serde::Deserialize;
 use std::time::Duration;
 use uuid::Uuid;
@@ -151,12 +153,14 @@ pub async fn change_own_password(
     let attempt = Attempt { login: &user.name, address, device: device.as_ref() };
     let (throttle, limits) = (&app.guard.throttle, &app.guard.limits);
     if let Err(refused) = throttle.begin(limits, &attempt, app.clock.now()).await? {
+        access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Throttled);
         return Ok(shown.too_many(refused.retry_after(app.clock.now())));
     }
     let stored = app.ledger.vault_get(present, app.clock.now()).await?;
     if !is_right(&app, Typed::read(&form.current), stored.as_ref()).await? {
         throttle.failed(limits, &attempt, app.clock.now()).await?;
         tracing::info!(account = %user.account, "re-authentication refused");
+        access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Wrong);
         let message = shown.view.t("session-own-password-wrong");
         return Ok(shown.wrong("current", message));
     }
@@ -179,5 +183,6 @@ pub async fn change_own_password(
     // Whatever was signed in with the old password is dead already; now the rows go too.
     store::end_all(&app.db, user.account).await?;
     let jar = current::open(&app, &cookies, user.account, secret, Method::Password).await?;
+    access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Success);
     Ok((jar, Redirect::to("/account?changed=password")).into_response())
 }

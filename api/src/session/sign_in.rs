@@ -9,6 +9,7 @@ use super::return_to::{self, ReturnTo};
 use super::store::Method;
 use super::throttle::Attempt;
 use super::token::Token;
+use crate::access;
 use crate::activation::Floor;
 use crate::activation::flow::{Flow, Kind as FlowKind, NewFlow, Step};
 use crate::app::App;
@@ -23,6 +24,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use domain::account::{Account, Password, Status};
 use domain::ids::{AccountId, SecretId};
+use ledger::access::SignInOutcome;
 use ledger::vault::VaultSecret;
 use serde::Deserialize;
 use std::time::Duration;
@@ -104,11 +106,24 @@ pub async fn show_sign_in(
 
 /// What the login and the password turned out to be.
 enum Outcome {
-    Wrong,
+    Wrong { account: Option<AccountId> },
     In { account: AccountId, credential: SecretId },
     MustChange { account: AccountId, credential: SecretId },
-    ProvisionalExpired,
-    NotInUse,
+    ProvisionalExpired { account: AccountId },
+    NotInUse { account: AccountId },
+}
+
+impl Outcome {
+    /// As the access log tells it.
+    fn told(&self) -> (Option<AccountId>, SignInOutcome) {
+        match self {
+            Self::Wrong { account } => (*account, SignInOutcome::Wrong),
+            Self::In { account, .. } => (Some(*account), SignInOutcome::Success),
+            Self::MustChange { account, .. } => (Some(*account), SignInOutcome::MustChange),
+            Self::ProvisionalExpired { account } => (Some(*account), SignInOutcome::ProvisionalExpired),
+            Self::NotInUse { account } => (Some(*account), SignInOutcome::NotInUse),
+        }
+    }
 }
 
 /// Signs in.
@@ -128,12 +143,16 @@ pub async fn sign_in(
     let attempt = Attempt { login: &login, address, device: device.as_ref() };
     let guard = &app.guard;
     if let Err(refused) = guard.throttle.begin(&guard.limits, &attempt, app.clock.now()).await? {
+        access::sign_in(&app, &incident, address, None, Method::Password, SignInOutcome::Throttled);
         return Ok(too_many(&app, view, &cookies, form, refused));
     }
-    match check_in_time(&app, &attempt, &form.password).await? {
-        Outcome::Wrong => Ok(again(&app, view, &cookies, form, "session-sign-in-wrong")),
-        Outcome::ProvisionalExpired => Ok(again(&app, view, &cookies, form, "session-provisional-expired")),
-        Outcome::NotInUse => Ok(again(&app, view, &cookies, form, "session-not-in-use")),
+    let outcome = check_in_time(&app, &attempt, &form.password).await?;
+    let (account, told) = outcome.told();
+    access::sign_in(&app, &incident, address, account, Method::Password, told);
+    match outcome {
+        Outcome::Wrong { .. } => Ok(again(&app, view, &cookies, form, "session-sign-in-wrong")),
+        Outcome::ProvisionalExpired { .. } => Ok(again(&app, view, &cookies, form, "session-provisional-expired")),
+        Outcome::NotInUse { .. } => Ok(again(&app, view, &cookies, form, "session-not-in-use")),
         Outcome::MustChange { account, credential } => {
             let jar = force_change(&app, account, credential, form.return_to).await?;
             Ok((jar, Redirect::to(Step::Password.path())).into_response())
@@ -166,7 +185,9 @@ async fn check_in_time(app: &App, attempt: &Attempt<'_>, password: &str) -> Resu
     let checked = check_and_count(app, attempt, password).await;
     match checked {
         Ok(Outcome::In { .. } | Outcome::MustChange { .. }) => {}
-        Ok(Outcome::Wrong | Outcome::ProvisionalExpired | Outcome::NotInUse) | Err(_) => floor.settle().await,
+        Ok(Outcome::Wrong { .. } | Outcome::ProvisionalExpired { .. } | Outcome::NotInUse { .. }) | Err(_) => {
+            floor.settle().await;
+        }
     }
     checked
 }
@@ -174,7 +195,7 @@ async fn check_in_time(app: &App, attempt: &Attempt<'_>, password: &str) -> Resu
 async fn check_and_count(app: &App, attempt: &Attempt<'_>, password: &str) -> Result<Outcome, AppError> {
     let (throttle, limits) = (&app.guard.throttle, &app.guard.limits);
     let outcome = check(app, attempt.login, password).await?;
-    if matches!(outcome, Outcome::Wrong) {
+    if matches!(outcome, Outcome::Wrong { .. }) {
         throttle.failed(limits, attempt, app.clock.now()).await?;
         tracing::info!("sign-in refused");
     } else {
@@ -198,11 +219,15 @@ async fn check(app: &App, login: &str, password: &str) -> Result<Outcome, AppErr
     if let (true, false, Some(typed), Some(stored)) = (right, provisional, typed, &stored) {
         rehash(app, credential, typed, stored).await;
     }
-    let (Some(id), Some(password), true) = (account.id, account.password, right) else { return Ok(Outcome::Wrong) };
+    let (Some(id), Some(password), true) = (account.id, account.password, right) else {
+        return Ok(Outcome::Wrong { account: account.id });
+    };
     Ok(match (account.status, password) {
-        (Status::Disabled { .. } | Status::Closed | Status::Absent, _) => Outcome::NotInUse,
+        (Status::Disabled { .. } | Status::Closed | Status::Absent, _) => Outcome::NotInUse { account: id },
         (_, Password::Personal(credential)) => Outcome::In { account: id, credential },
-        (_, Password::Provisional { expires_at, .. }) if now >= expires_at => Outcome::ProvisionalExpired,
+        (_, Password::Provisional { expires_at, .. }) if now >= expires_at => {
+            Outcome::ProvisionalExpired { account: id }
+        }
         (_, Password::Provisional { secret, .. }) => Outcome::MustChange { account: id, credential: secret },
     })
 }

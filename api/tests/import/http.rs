@@ -5,6 +5,7 @@ use api::testing::{Answer, Browser, TestService};
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use futures::StreamExt;
+use ledger::access::{Kind, Of, Wanted, read};
 use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
@@ -115,6 +116,10 @@ async fn files_sent_by_a_program_go_in_and_their_report_can_be_read() {
     assert_eq!((counts["pupils"].as_u64(), counts["refused"].as_u64()), (Some(1), Some(1)), "{status}");
     let report = program.get(&format!("{address}/report")).await;
     assert!(report.body.contains("ELEVE 2") && !report.body.contains("FICTIF"), "{}", report.body);
+    let reads = Wanted { kinds: vec![Kind::StaffRead], ..Wanted::all(Of::Everyone, 10) };
+    let reads = read(&service.app().db, &reads).await.unwrap();
+    assert_eq!(reads.iter().map(|read| read.what.as_str()).collect::<Vec<_>>(), ["import-report"]);
+    assert!(reads[0].actor.as_deref().unwrap().starts_with("operator:token-"));
     // The files hold personal data: they are gone once imported.
     while std::fs::read_dir(folder.path().join("imports")).unwrap().count() > 0 {
         tokio::task::yield_now().await;

@@ -1,5 +1,6 @@
 //! The ledger against a real PostgreSQL.
 
+mod access;
 mod append;
 mod crashes;
 mod golden;

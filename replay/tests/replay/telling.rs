@@ -2,9 +2,11 @@
 
 use crate::support::Setting;
 use domain::ids::AccountId;
+use ledger::access::{Query, Wanted, read};
 use replay::history::history;
 use replay::language::Language;
 use replay::state::{Moment, resolve, state};
+use replay::trace;
 
 async fn told(setting: &Setting, views: &projections::Views, account: AccountId, language: Language) -> String {
     let mut out = Vec::new();
@@ -102,4 +104,24 @@ async fn an_account_is_found_by_its_login() {
         assert_eq!(replay::account::find(&setting.ledger, text).await.unwrap(), id);
     }
     assert!(replay::account::find(&setting.ledger, "nobody").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn point_41_a_read_is_in_the_access_log_of_everyone_it_shows() {
+    let mut setting = Setting::new(33).await;
+    setting.live(80).await;
+    let member = &setting.world.accounts[0];
+    let account: AccountId = member.id.parse().unwrap();
+    let query = trace::of_account(&setting.ledger, "history", account).await.unwrap();
+    assert!(query.concerned.contains(&account.0));
+    let shown: Vec<uuid::Uuid> =
+        member.state.guardians.iter().map(|id| id.0).chain(member.state.confirmed.iter().map(|id| id.0)).collect();
+    let query = Query { purpose: Some("contrôle".into()), results: 7, ..query };
+    trace::staff_read(&setting.ledger, &setting.pool, query).await.unwrap();
+    for person in shown.into_iter().chain([account.0]) {
+        let seen = read(&setting.pool, &Wanted::seen(person, 10)).await.unwrap();
+        assert_eq!((seen.len(), seen[0].what.as_str(), seen[0].results), (1, "history", Some(7)));
+        assert!(seen[0].actor.as_deref().unwrap().starts_with("operator:unix-"));
+        assert_eq!(seen[0].purpose.as_deref(), Some("contrôle"));
+    }
 }

@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode};
 use chrono::TimeDelta;
 use domain::relying_party::{ClientAuthentication, Establishments};
 use futures::future::join_all;
+use ledger::access::{Kind, Of, Wanted, read};
 
 #[tokio::test]
 async fn a_code_gives_tokens_that_say_what_they_should() {
@@ -27,6 +28,24 @@ async fn a_code_gives_tokens_that_say_what_they_should() {
     assert_eq!(access["client_id"], world.client.to_string());
     let everything = id.to_string();
     assert!(!everything.contains("Lefictif") && !everything.contains("Zo"), "no name in a token that travels in URLs");
+}
+
+#[tokio::test]
+async fn point_41_tokens_issued_and_refused_are_in_the_access_log() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let code = world.code(&mut browser).await;
+    assert_eq!(world.redeem(&code).await.status, StatusCode::OK);
+    assert_eq!(error(&world.redeem(&code).await), "invalid_grant");
+    let app = world.service.app();
+    app.access.written().await;
+    let wanted = Wanted { kinds: vec![Kind::Token], ..Wanted::all(Of::Everyone, 10) };
+    let entries = read(&app.db, &wanted).await.unwrap();
+    let [refused, issued] = &entries[..] else { panic!("two entries: {entries:?}") };
+    assert_eq!((issued.what.as_str(), issued.outcome.as_str()), ("authorization_code", "success"));
+    assert_eq!((issued.subject, issued.relying_party), (Some(world.account.0), Some(world.client.0)));
+    assert_eq!(issued.actor, Some(format!("relying-party:{}", world.client)));
+    assert_eq!((refused.outcome.as_str(), refused.subject), ("invalid_grant", None));
 }
 
 #[tokio::test]
