@@ -7,11 +7,16 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use ledger::Ledger;
+<<<<<<< HEAD
 use ledger::access::AccessLog;
+=======
+use ledger::checkpoint::Health;
+>>>>>>> proof
 use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The service's state. Cheap to clone.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub struct Parts {
     pub keys: Keys,
     /// What became of messages.
     pub sending: Sending,
+    /// How checkpoints fare.
+    pub checkpoints: watch::Receiver<Health>,
     /// What guards the ways in.
     pub guard: Guard,
     /// The record of requests.

@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod oidc;
 pub mod pages;
 pub mod password;
+pub mod proof;
 pub mod reset;
 pub mod router;
 pub mod running;

@@ -1,13 +1,14 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{activation, delivery, headers, import, incident, oidc, pages, reset, session};
+use crate::{activation, delivery, headers, import, incident, oidc, pages, proof, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::csrf::{ConfigError, CsrfLayer};
 
 /// Every route.
@@ -68,13 +69,17 @@ pub(crate) fn around(routes: Router<App>, app: App) -> Result<Router, ConfigErro
     let same_site = CsrfLayer::new()
         .add_trusted_origin(app.config.origin())?
         .with_insecure_bypass(|_, uri| oidc::takes_foreign_forms(uri.path()));
+    // Tiles are hashes: compressing them makes them longer.
+    let worthwhile = DefaultPredicate::new().and(NotForContentType::const_new("application/octet-stream"));
     Ok(routes
+        // Proof: checkpoint and tiles, under a configured path
+        .merge(proof::routes(&app.config.proof.path))
         .layer(from_fn_with_state(app.clone(), session::recognise))
         .layer(DefaultBodyLimit::max(body_limit))
         .layer(same_site)
         .layer(from_fn_with_state(app.clone(), incident::around))
         .layer(from_fn_with_state(app.clone(), headers::secure))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(worthwhile))
         .layer(CatchPanicLayer::custom(incident::last_resort))
         .with_state(app))
 }

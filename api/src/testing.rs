@@ -44,6 +44,8 @@ impl TestService {
         let database = fresh_database().await;
         let mut config = Config::default();
         config.database.max_connections = Some(8);
+        // Its key and its memory would lie in a directory that tests share.
+        config.proof.sign = false;
         change(&mut config);
         let keys = MasterKeys::generate().expect("the operating system gives random bytes");
         Self::over(database, config, keys, Clock::default(), more).await

@@ -14,6 +14,7 @@
 
 pub mod access;
 mod bulk;
+mod canonical;
 pub mod checkpoint;
 mod error;
 mod execute;
@@ -36,6 +37,7 @@ pub mod vault;
 pub mod verify;
 pub mod writer;
 
+pub use canonical::{CanonicalEvent, CanonicalSegment, Content};
 pub use error::{AppendError, ExecuteError, ReadError};
 pub use record::{AnyEvent, RecordedEvent};
 pub use seal::{MasterKeys, MasterKeysError, SealError};

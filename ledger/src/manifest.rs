@@ -18,7 +18,7 @@
 use crate::Ledger;
 use crate::error::{ExecuteError, ReadError};
 use crate::leaf::{Hash, leaf_of};
-use crate::merkle::Frontier;
+use crate::merkle::{Frontier, parent};
 use domain::context::{Actor, Context, Reason};
 use domain::ids::CommandId;
 use domain::ledger_manifest::{LedgerManifest, LedgerManifestCommand, LedgerManifestError, STREAM};
@@ -29,6 +29,14 @@ use uuid::Uuid;
 
 const FORMAT: u8 = 1;
 
+/// The heads of one size: what is no head, the database keeps to itself.
+const ONE: &str = "SELECT DISTINCT ON (stream_type COLLATE \"C\", stream_id COLLATE \"C\") \
+    stream_type, stream_id, sequence, position, leaf FROM ledger.event WHERE position < $1 \
+    ORDER BY stream_type COLLATE \"C\", stream_id COLLATE \"C\", sequence DESC";
+/// All events before a position, in the order of heads.
+const MANY: &str = "SELECT stream_type, stream_id, sequence, position, leaf FROM ledger.event WHERE position < $1 \
+    ORDER BY stream_type COLLATE \"C\", stream_id COLLATE \"C\", sequence";
+
 /// What a manifest says of a size of the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heads {
@@ -38,6 +46,23 @@ pub struct Heads {
     pub streams: u64,
     /// Root over their heads.
     pub root: Hash,
+}
+
+/// One stream's head in the tree of a size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadProof {
+    /// Kind of aggregate.
+    pub stream_type: String,
+    /// Which one.
+    pub stream_id: String,
+    /// Sequence of its last event before the size.
+    pub sequence: u64,
+    /// Leaf of that event.
+    pub leaf: Hash,
+    /// Place among the heads.
+    pub index: u64,
+    /// From the head's sibling up to the root's child.
+    pub hashes: Vec<Hash>,
 }
 
 /// Why a manifest was not recorded.
@@ -64,20 +89,38 @@ impl Ledger {
     pub async fn heads(&self, sizes: &[u64]) -> Result<Vec<Heads>, ReadError> {
         let mut trees = Trees::new(sizes);
         let Some(last) = trees.sizes.last().copied() else { return Ok(Vec::new()) };
-        // For one size the database keeps what is no head to itself.
-        let (only, order) = match trees.sizes.len() {
-            1 => ("DISTINCT ON (stream_type COLLATE \"C\", stream_id COLLATE \"C\")", "DESC"),
-            _ => ("", "ASC"),
-        };
-        let sql = format!(
-            "SELECT {only} stream_type, stream_id, sequence, position, leaf FROM ledger.event WHERE position < $1 \
-             ORDER BY stream_type COLLATE \"C\", stream_id COLLATE \"C\", sequence {order}"
-        );
-        let mut rows = sqlx::query(&sql).bind(last.cast_signed()).fetch(self.pool());
+        let sql = if trees.sizes.len() == 1 { ONE } else { MANY };
+        let mut rows = sqlx::query(sql).bind(last.cast_signed()).fetch(self.pool());
         while let Some(row) = rows.try_next().await? {
             trees.event(Tip::of(&row)?);
         }
         Ok(trees.finish(sizes))
+    }
+
+    /// Where these streams stand among the heads of a size, with the paths from each head to their root. A stream
+    /// without an event before that size is missing from the answer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn head_proofs(&self, size: u64, streams: &[(String, String)]) -> Result<Vec<HeadProof>, ReadError> {
+        let mut tree = Paths::default();
+        let mut proofs = Vec::new();
+        let mut rows = sqlx::query(ONE).bind(size.cast_signed()).fetch(self.pool());
+        while let Some(row) = rows.try_next().await? {
+            let tip = Tip::of(&row)?;
+            let leaf = leaf_of(&head(&tip.stream_type, &tip.stream_id, tip.sequence, &tip.leaf));
+            let wanted = streams.iter().any(|(kind, id)| *kind == tip.stream_type && *id == tip.stream_id);
+            let index = tree.push(leaf, wanted);
+            if wanted {
+                let Tip { stream_type, stream_id, sequence, leaf, position: _ } = tip;
+                proofs.push(HeadProof { stream_type, stream_id, sequence, leaf, index, hashes: Vec::new() });
+            }
+        }
+        drop(rows);
+        for (proof, hashes) in proofs.iter_mut().zip(tree.finish()) {
+            proof.hashes = hashes;
+        }
+        Ok(proofs)
     }
 
     /// Records today's manifest (UTC), unless it is recorded or there is nothing yet. However many instances try, one
@@ -184,5 +227,50 @@ impl Trees {
             Heads { size: *size, streams: self.trees[index].size(), root: self.trees[index].root() }
         };
         asked.iter().map(of).collect()
+    }
+}
+
+/// A frontier that writes down the paths of some leaves as it grows.
+#[derive(Default)]
+struct Paths {
+    size: u64,
+    /// Roots of the perfect subtrees, largest first, each with the wanted leaves in it.
+    roots: Vec<(Hash, Vec<usize>)>,
+    paths: Vec<Vec<Hash>>,
+}
+
+impl Paths {
+    /// Adds a leaf; its index.
+    fn push(&mut self, leaf: Hash, wanted: bool) -> u64 {
+        let mut node = (leaf, Vec::new());
+        if wanted {
+            node.1.push(self.paths.len());
+            self.paths.push(Vec::new());
+        }
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.roots.pop() {
+                node = self.join(left, node);
+            }
+        }
+        self.roots.push(node);
+        self.size += 1;
+        self.size - 1
+    }
+
+    fn join(&mut self, left: (Hash, Vec<usize>), right: (Hash, Vec<usize>)) -> (Hash, Vec<usize>) {
+        left.1.iter().for_each(|wanted| self.paths[*wanted].push(right.0));
+        right.1.iter().for_each(|wanted| self.paths[*wanted].push(left.0));
+        (parent(&left.0, &right.0), [left.1, right.1].concat())
+    }
+
+    /// The paths, in the order in which their leaves came.
+    fn finish(mut self) -> Vec<Vec<Hash>> {
+        let mut right_to_left = std::mem::take(&mut self.roots).into_iter().rev();
+        if let Some(mut node) = right_to_left.next() {
+            for left in right_to_left {
+                node = self.join(left, node);
+            }
+        }
+        self.paths
     }
 }

@@ -2,6 +2,7 @@
 //! changed. The program `matricule-replay` is its command line.
 
 pub mod account;
+pub mod bundle;
 pub mod check;
 pub mod history;
 pub mod incident;

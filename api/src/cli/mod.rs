@@ -1,6 +1,7 @@
 //! The command line of `matricule`: one file for each command.
 
 mod beside;
+mod checkpoint;
 mod config;
 mod demo;
 mod establishment;
@@ -77,6 +78,9 @@ enum Command {
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
+    /// The signed checkpoints of the ledger
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -102,6 +106,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::RelyingParty(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
+        Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Manifest(command) => block_on(command.run(&global)),
         Command::Incident(command) => block_on(command.run(&global)),

@@ -145,6 +145,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.demo.inbox && !config.listen.ip().is_loopback(),
         "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
     );
+    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
     let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
     outgoing.for_each(|fault| refuse(true, fault));
     if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }

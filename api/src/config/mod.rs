@@ -8,6 +8,7 @@
 
 mod load;
 mod outgoing;
+mod proof;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -16,6 +17,7 @@ use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
 pub use outgoing::{Sms, SmsFormat, Smtp, SmtpTls};
+pub use proof::{Proof, ProofKeep, ProofKey, ProofStore, ProofWitness};
 pub use values::{Secret, Size, Span};
 
 use crate::pages::Language;
@@ -61,8 +63,13 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
+<<<<<<< HEAD
     /// How long what is kept is kept.
     pub retention: Retention,
+=======
+    /// Checkpoints of the ledger.
+    pub proof: Proof,
+>>>>>>> proof
     /// The demo.
     pub demo: Demo,
 }
@@ -256,7 +263,11 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
+<<<<<<< HEAD
             retention: Retention::default(),
+=======
+            proof: Proof::default(),
+>>>>>>> proof
             demo: Demo::default(),
         }
     }

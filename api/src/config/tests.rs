@@ -31,8 +31,8 @@ fn the_keys_without_default_are_keys() {
             line.strip_prefix("# ").filter(|rest| rest.starts_with('[') || rest.contains(" = ")).unwrap_or(line)
         })
         .map(|line| line.replace("postgres://…", "postgres://a@b/c").replace("\"…\"", "\"s\"") + "\n")
-        // The two sources of the master key exclude each other.
-        .filter(|line| !line.starts_with("value = "))
+        // The sources of a key exclude each other, and so do the places to keep a checkpoint.
+        .filter(|line| !["value = ", "command = ", "file = \"/mnt"].iter().any(|start| line.starts_with(start)))
         .collect();
     let config = from(&uncommented).unwrap();
     assert_eq!(config.smtp.unwrap().host, "smtp.example.org");
@@ -71,6 +71,15 @@ fn a_wrong_key_is_refused_by_its_name() {
         ("[sms]\nurl = \"https://a.example\"\nheaders = { \"a b\" = \"c\" }", "sms.headers"),
         ("listen = \"0.0.0.0:8080\"\n[demo]\ninbox = true", "demo.inbox"),
         ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\npassword = \"s\"", "smtp"),
+        ("[proof]\npath = \"log\"", "proof.path"),
+        ("[proof]\npath = \"/log/\"", "proof.path"),
+        ("[proof]\norigin = \"a b\"", "proof.origin"),
+        ("[proof]\nthreshold = 1", "proof.threshold"),
+        ("[proof]\nevery = \"0s\"", "proof.every"),
+        ("[proof.key]\nfile = \"a\"\ncommand = [\"b\"]", "proof.key"),
+        ("[proof.keep]\nfile = \"a\"\ncommand = [\"b\"]", "proof.keep"),
+        ("[proof.keep]\ncommand = []", "proof: "),
+        ("[[proof.witnesses]]\nurl = \"https://w.example.org\"\nkey = \"w+0+0\"", "proof.witnesses"),
     ] {
         let refused = from(text).expect_err(text);
         assert!(refused.contains(&format!("- {expected}")), "{text}\n{refused}");

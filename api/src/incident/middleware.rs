@@ -94,7 +94,8 @@ async fn finish(app: &App, arrival: Arrival, status: StatusCode, failure: Option
     } else {
         tracing::info!(status = status.as_u16(), ms, "answered");
     }
-    if code.is_none() && QUIET.contains(&arrival.route.as_str()) {
+    let quiet = QUIET.contains(&arrival.route.as_str()) || arrival.route.ends_with(crate::proof::RESOURCE);
+    if code.is_none() && quiet {
         return;
     }
     let row = RequestRow {

@@ -5,6 +5,7 @@ use crate::delivery::Counts;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use ledger::checkpoint::Health;
 use projections::Name;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,12 +31,17 @@ pub struct Readiness {
     behind: BTreeMap<&'static str, u64>,
     /// What became of messages since this instance started.
     messages: Counts,
+    /// How checkpoints fare. Requests are served even where none can be signed: the alert is for who runs the service.
+    checkpoint: Health,
 }
 
 /// `GET /readyz`: whether requests can be served now.
 pub async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let readiness = match tokio::time::timeout(PATIENCE, behind(&app)).await {
-        Ok(Ok(behind)) => Readiness { ready: true, database: true, behind, messages: app.sending.counts() },
+        Ok(Ok(behind)) => {
+            let checkpoint = app.checkpoints.borrow().clone();
+            Readiness { ready: true, database: true, behind, messages: app.sending.counts(), checkpoint }
+        }
         Ok(Err(_)) | Err(_) => Readiness::default(),
     };
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -141,6 +141,15 @@ impl SignedCheckpoint {
         String::from_utf8(signature.to_bytes()).ok()
     }
 
+    /// The same with no signature but the log's.
+    pub(super) fn only_by(&self, log: &VerifierKey) -> Self {
+        let text = note(&self.text).ok().and_then(|own| {
+            let signature = check(&own, log).ok()?;
+            String::from_utf8(Note::new(own.text(), &[signature]).ok()?.to_bytes()).ok()
+        });
+        Self { checkpoint: self.checkpoint.clone(), text: text.unwrap_or_else(|| self.text.clone()) }
+    }
+
     /// Adds a witness's answer: signature lines, of which those valid under its key are taken. Says whether there was
     /// one.
     pub fn add(&mut self, lines: &str, witness: &VerifierKey) -> bool {

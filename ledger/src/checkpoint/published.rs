@@ -169,3 +169,33 @@ pub(super) async fn record_daily(
     .await?;
     Ok(())
 }
+
+/// 1, and one more with each recovery.
+pub(super) async fn generation(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let last: i64 =
+        sqlx::query_scalar("SELECT coalesce(max(generation), 1) FROM ledger.recovery").fetch_one(pool).await?;
+    Ok(last.unsigned_abs())
+}
+
+/// Records a recovery.
+pub(super) async fn record_recovery(
+    pool: &PgPool,
+    generation: u64,
+    at: DateTime<Utc>,
+    reason: &str,
+    kept: &str,
+    (size, root): (u64, Hash),
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO ledger.recovery (generation, recorded_at, reason, kept, size, root) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(generation as i64)
+    .bind(at)
+    .bind(reason)
+    .bind(kept)
+    .bind(size as i64)
+    .bind(root)
+    .execute(pool)
+    .await?;
+    Ok(())
+}

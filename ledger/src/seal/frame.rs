@@ -145,6 +145,11 @@ pub(crate) fn open_segment(
 pub(crate) struct Opened(Zeroizing<Vec<u8>>);
 
 impl Opened {
+    /// The random bytes that hide the plaintext from whoever guesses at its commitment.
+    pub(crate) fn blind(&self) -> &[u8] {
+        &self.0[..BLIND_LEN]
+    }
+
     pub(crate) fn plaintext(&self) -> &[u8] {
         &self.0[BLIND_LEN..]
     }

@@ -19,6 +19,7 @@ mod tlog_proof;
 pub use proof::{Inclusion, ProofError, verify_consistency, verify_inclusion};
 pub use tile::{BadTilePath, TileId};
 pub use tlog_proof::{BadTlogProof, TlogProof};
+pub(crate) use tlog_proof::{decimal, hash_line};
 
 use crate::leaf::Hash;
 use crate::merkle::parent;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 /// Hashes of a proof at most: one for each level of the largest tree.
-pub(crate) const LONGEST: usize = 63;
+const LONGEST: usize = 63;
 
 /// A proof as a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl FromStr for TlogProof {
         };
         let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(decimal);
         let index = index.ok_or(bad("no line `index` with a number"))?;
-        let hashes: Option<Vec<Hash>> = lines.map(hash).collect();
+        let hashes: Option<Vec<Hash>> = lines.map(hash_line).collect();
         let hashes = hashes.filter(|hashes| hashes.len() <= LONGEST);
         let hashes = hashes.ok_or(bad("a line of the proof is not the base64 of 32 bytes, or there are too many"))?;
         Ok(Self { extra, index, hashes, checkpoint: checkpoint.to_owned() })
@@ -96,6 +96,6 @@ pub(crate) fn decimal(text: &str) -> Option<u64> {
 }
 
 /// A hash in base64.
-pub(crate) fn hash(line: &str) -> Option<Hash> {
+pub(crate) fn hash_line(line: &str) -> Option<Hash> {
     STANDARD.decode(line).ok()?.try_into().ok()
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod append;
+mod checkpoint;
 mod crashes;
 mod golden;
 mod guards;

@@ -9,6 +9,7 @@ use ledger::leaf::{Hash, leaf_of};
 use ledger::manifest::head;
 use ledger::merkle::Frontier;
 use ledger::postgres::Role;
+use ledger::tree::verify_inclusion;
 use ledger::{Ledger, MasterKeys, Options, Unit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +47,15 @@ async fn heads_are_those_of_every_size_in_one_pass_or_many() {
         assert_eq!(ledger.heads(&[*size]).await.unwrap(), [*found], "alone, at {size}");
     }
     assert!(ledger.heads(&[]).await.unwrap().is_empty());
+    let streams: Vec<_> = ids.iter().map(|id| ("club".to_owned(), (*id).to_owned())).collect();
+    for heads in all {
+        let proofs = ledger.head_proofs(heads.size, &streams).await.unwrap();
+        assert_eq!(proofs.len() as u64, heads.streams);
+        for proof in proofs {
+            let leaf = leaf_of(&head(&proof.stream_type, &proof.stream_id, proof.sequence, &proof.leaf));
+            verify_inclusion(proof.index, heads.streams, heads.root, leaf, &proof.hashes).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
