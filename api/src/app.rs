@@ -7,11 +7,8 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use ledger::Ledger;
-<<<<<<< HEAD
 use ledger::access::AccessLog;
-=======
 use ledger::checkpoint::Health;
->>>>>>> proof
 use projections::Views;
 use sqlx::PgPool;
 use std::ops::Deref;

@@ -9,11 +9,8 @@ use crate::incident::RequestLog;
 use crate::oidc::Keys;
 use crate::session::Guard;
 use anyhow::Context;
-<<<<<<< HEAD
 use ledger::access::AccessLog;
-=======
 use ledger::checkpoint::{Checkpoints, Health, State};
->>>>>>> proof
 use ledger::postgres::{Database, Role, Source, migrate};
 use ledger::{Ledger, MasterKeys, Options};
 use projections::Runner;
@@ -77,43 +74,29 @@ impl Running {
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;
-<<<<<<< HEAD
-        let app = App::new(Parts { config, clock, db, ledger, views, keys, guard, sending, requests, access });
-=======
         let signing = match config.proof.sign {
             true => Some(Checkpoints::start(ledger.clone(), config.checkpoints()?)?),
             false => None,
         };
         let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
         let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
-        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests };
+        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests, access };
         let app = App::new(parts);
->>>>>>> proof
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let manifests = crate::manifest::start(app.ledger.clone(), app.clock.clone());
         let tidying = crate::tidying::start(app.clone());
-<<<<<<< HEAD
-        Ok(Self { app, database, runner, delivery, record, accesses, tidying, manifests })
-=======
-        Ok(Self { app, database, runner, delivery, checkpoints: signing, record, tidying })
->>>>>>> proof
+        let checkpoints = signing;
+        Ok(Self { app, database, runner, delivery, checkpoints, record, accesses, tidying, manifests })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-<<<<<<< HEAD
-        let Self { app, database, runner, delivery, record, accesses, tidying, manifests } = self;
+        let Self { app, database, runner, delivery, checkpoints, record, accesses, tidying, manifests } = self;
         // Whatever they leave half-done is done by the next round.
         for task in [tidying, manifests] {
             task.abort();
             let _ = task.await;
         }
-=======
-        let Self { app, database, runner, delivery, checkpoints, record, tidying } = self;
-        // Whatever it leaves half-done is done by the next round.
-        tidying.abort();
-        let _ = tidying.await;
->>>>>>> proof
         delivery.stop(FAREWELL).await;
         app.ledger.close().await;
         if let Some(checkpoints) = checkpoints {

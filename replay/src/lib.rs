@@ -7,6 +7,7 @@ pub mod check;
 pub mod history;
 pub mod incident;
 pub mod language;
+pub mod offline;
 pub mod source;
 pub mod state;
 pub mod trace;

@@ -3,15 +3,18 @@
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
 use ledger::access::Query;
+use ledger::checkpoint::VerifierKey;
 use replay::account;
 use replay::check::{Format, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
+use replay::offline;
 use replay::source::{Location, Opened};
 use replay::state::{Moment, resolve, state};
 use replay::trace;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Reads the ledger of Matricule: an account's life, its state at a moment, and whether anything was changed.
@@ -54,6 +57,41 @@ enum Command {
         #[arg(required = true)]
         reference: Vec<String>,
     },
+    /// Write a bundle that an auditor can keep and verify offline
+    Export {
+        /// An account (id or login) or a case (an incident reference)
+        #[arg(value_name = "ACCOUNT|CASE")]
+        what: String,
+        /// What for; kept in the bundle and in the access log
+        #[arg(long = "for", value_name = "PURPOSE")]
+        purpose: String,
+        /// Where to write it; an existing file is never replaced [default: beside, named after what it holds]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Leave personal values out: their commitments prove that they are unchanged
+        #[arg(long)]
+        without_personal_data: bool,
+        /// Public key of the ledger or a witness to put beside the checkpoint, for comparing
+        #[arg(long = "vkey", value_name = "KEY")]
+        vkeys: Vec<VerifierKey>,
+    },
+    /// Verify a bundle: needs the file and trusted public keys, and neither service nor database
+    Verify {
+        /// The bundle
+        bundle: PathBuf,
+        /// A trusted public key (name+hash+key) of a ledger or a witness, got from its owner
+        #[arg(long = "vkey", value_name = "KEY")]
+        vkeys: Vec<VerifierKey>,
+        /// A file with such keys, one per line; lines that begin with # are passed over
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+        /// How many trusted witnesses must have cosigned
+        #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+        witnesses: usize,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Prove that the ledger is as recorded and that every view is what it says
     Check {
         /// As one JSON object
@@ -82,6 +120,9 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 impl Replay {
     async fn run(self) -> anyhow::Result<ExitCode> {
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
+        if let Command::Verify { bundle, vkeys, trust, witnesses, json } = self.command {
+            return offline::verify(&bundle, vkeys, trust.as_deref(), witnesses, json, language);
+        }
         let opened = self.location.open().await?;
         let result = self.command.run(&opened, language, self.purpose).await;
         opened.close().await;
@@ -134,6 +175,12 @@ impl Command {
                     return Ok(ExitCode::FAILURE);
                 }
             }
+            Self::Export { what, purpose: what_for, out: file, without_personal_data, vkeys } => {
+                let vkeys: Vec<String> = vkeys.iter().map(ToString::to_string).collect();
+                offline::export(opened, &what, &what_for, file, !without_personal_data, &vkeys, language).await?;
+            }
+            // Answered without a ledger.
+            Self::Verify { .. } => {}
             Self::Check { json } => {
                 let live = std::io::stderr().is_terminal();
                 let checked = check(&opened.ledger, &opened.pool, |stage, done| {

@@ -63,13 +63,10 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
-<<<<<<< HEAD
     /// How long what is kept is kept.
     pub retention: Retention,
-=======
     /// Checkpoints of the ledger.
     pub proof: Proof,
->>>>>>> proof
     /// The demo.
     pub demo: Demo,
 }
@@ -263,11 +260,8 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
-<<<<<<< HEAD
             retention: Retention::default(),
-=======
             proof: Proof::default(),
->>>>>>> proof
             demo: Demo::default(),
         }
     }

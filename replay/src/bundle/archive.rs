@@ -23,9 +23,6 @@ pub enum BadArchive {
     /// It would fill the memory.
     #[error("unpacked it would hold more than {} MiB", LARGEST >> 20)]
     TooLarge,
-    /// Two files of one name: two readers might read two things.
-    #[error("`{0}` is there twice")]
-    Twice(String),
 }
 
 /// Packs.
@@ -47,13 +44,11 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Files, BadArchive> {
     let (mut files, mut left) = (Files::new(), LARGEST);
     for index in 0..zip.len() {
         let file = zip.by_index(index)?;
-        let name = file.name().to_owned();
+        let name = file.name()?.into_owned();
         let mut bytes = Vec::new();
         file.take(left + 1).read_to_end(&mut bytes)?;
         left = left.checked_sub(bytes.len() as u64).ok_or(BadArchive::TooLarge)?;
-        if files.insert(name.clone(), bytes).is_some() {
-            return Err(BadArchive::Twice(name));
-        }
+        files.insert(name, bytes);
     }
     Ok(files)
 }

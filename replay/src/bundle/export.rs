@@ -1,7 +1,9 @@
 //! Making a bundle.
 
 use super::archive::{BadArchive, Files, pack};
-use super::format::{About, Completeness, ErasedSegment, EventFile, FORMAT, HeadProof, Index, SegmentState, StreamRange};
+use super::format::{
+    About, Completeness, ErasedSegment, EventFile, FORMAT, HeadProof, Index, SegmentState, StreamRange,
+};
 use super::report;
 use super::verify::ERASING;
 use crate::account;
@@ -263,7 +265,8 @@ fn write_events(
 fn write_rest(material: &Material, vkeys: &[String], files: &mut Files) -> anyhow::Result<()> {
     files.insert("bundle.json".to_owned(), lines(&material.index)?);
     files.insert("erased.json".to_owned(), lines(&material.erased)?);
-    files.insert("vkeys".to_owned(), vkeys.iter().flat_map(|key| [key.as_str(), "\n"]).collect::<String>().into_bytes());
+    files
+        .insert("vkeys".to_owned(), vkeys.iter().flat_map(|key| [key.as_str(), "\n"]).collect::<String>().into_bytes());
     if let Some((_, text)) = &material.checkpoint {
         files.insert("checkpoint".to_owned(), text.clone().into_bytes());
     }

@@ -106,7 +106,7 @@ struct Typeface {
 
 impl Typeface {
     fn new(bytes: &'static [u8]) -> anyhow::Result<Self> {
-        let font = Font::new(bytes.into(), 0).context("the embedded font is one")?;
+        let font = Font::new(bytes.to_vec().into(), 0).context("the embedded font is one")?;
         Ok(Self { font, face: Face::parse(bytes, 0).context("the embedded font is one")? })
     }
 

@@ -90,12 +90,7 @@ fn facts(material: &Material, language: Language) -> Vec<(String, String)> {
 }
 
 /// Each event's sentence; without opened values only its names.
-async fn events(
-    ledger: &Ledger,
-    material: &Material,
-    open: bool,
-    language: Language,
-) -> anyhow::Result<Section> {
+async fn events(ledger: &Ledger, material: &Material, open: bool, language: Language) -> anyhow::Result<Section> {
     let under = material.checkpoint.as_ref().map_or(0, |(checkpoint, _)| checkpoint.size);
     let mut paragraphs = Vec::with_capacity(material.events.len());
     for event in &material.events {

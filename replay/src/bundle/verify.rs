@@ -97,9 +97,9 @@ impl Verdict {
             }
         });
         let findings = self.findings.iter().map(|(check, detail)| json!({ "check": check.as_str(), "detail": detail }));
-        let checkpoint = self.checkpoint.as_ref().map(|(origin, size, cosignatures)| {
-            json!({ "origin": origin, "size": size, "cosignatures": cosignatures })
-        });
+        let checkpoint = self.checkpoint.as_ref().map(
+            |(origin, size, cosignatures)| json!({ "origin": origin, "size": size, "cosignatures": cosignatures }),
+        );
         json!({
             "result": self.word(),
             "checkpoint": checkpoint,
@@ -203,7 +203,8 @@ fn form(files: &Files, index: &Index, findings: &mut Vec<(Check, String)>) {
                     })
             });
         if !known {
-            findings.push((Check::BundleForm, format!("`{name}` does not belong into a bundle, or is not listed in it")));
+            findings
+                .push((Check::BundleForm, format!("`{name}` does not belong into a bundle, or is not listed in it")));
         }
     }
 }
