@@ -9,6 +9,8 @@
 //!                          │            AccountDisabled │     │ AccountEnabled
 //!                          │                            ▼     │
 //!                          └──────── AccountClosed ◀── disabled
+//!                                          │
+//!             AccountErased (from anywhere) ┴──▶ closed, and nothing left to read
 //! ```
 //!
 //! Secrets never stand here: an event names a row of the vault. Whether a code or a birth date is right is
@@ -147,6 +149,9 @@ pub struct Account {
     pub proved: Option<(FlowId, Purpose)>,
     /// The phone proved last.
     pub phone: Option<Personal<E164>>,
+    /// It was erased.
+    #[serde(default)]
+    pub erased: bool,
 }
 
 impl Account {
@@ -199,6 +204,9 @@ impl Account {
                 self.opened().map(|_| when(matches!(self.status, Status::Disabled { .. }), E::AccountEnabled {}))
             }
             C::Close => self.opened().map(|_| when(self.status != Status::Closed, E::AccountClosed {})),
+            C::Erase { grounds } => {
+                self.opened().map(|account| when(!self.erased, E::AccountErased { account, grounds }))
+            }
         }
     }
 
@@ -359,6 +367,12 @@ impl Aggregate for Account {
                 self.status = if activated { Status::Activated } else { Status::Open };
             }
             AccountEvent::AccountClosed {} => self.status = Status::Closed,
+            AccountEvent::AccountErased { account, grounds: _ } => {
+                // Which records stood behind it stays known by their ids: an erasure that was interrupted goes on.
+                let (holder, guardians) = (self.holder, std::mem::take(&mut self.guardians));
+                let (id, status) = (Some(account), Status::Closed);
+                *self = Self { id, status, holder, guardians, erased: true, ..Self::default() };
+            }
         }
     }
 }

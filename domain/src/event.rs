@@ -3,6 +3,7 @@
 use crate::account::{Account, AccountEvent};
 use crate::establishment::{Establishment, EstablishmentEvent};
 use crate::guardian::{Guardian, GuardianEvent};
+use crate::ids::SubjectId;
 use crate::ledger_manifest::{LedgerManifest, LedgerManifestEvent};
 use crate::personal::{Sealable, Segment};
 use crate::pupil::{Pupil, PupilEvent};
@@ -80,6 +81,20 @@ impl Event {
             Self::RelyingParty(event) => serde_json::to_string(event),
         }
     }
+
+    /// Whose key was destroyed with this event: everything sealed for them is erased by it, and by nothing else.
+    pub fn erases(&self) -> Option<SubjectId> {
+        match self {
+            Self::Pupil(PupilEvent::PupilErased { pupil, .. }) => Some((*pupil).into()),
+            Self::Guardian(GuardianEvent::GuardianErased { guardian, .. }) => Some((*guardian).into()),
+            Self::Account(AccountEvent::AccountErased { account, .. }) => Some((*account).into()),
+            Self::Pupil(_) | Self::Guardian(_) | Self::Account(_) => None,
+            Self::Establishment(_) | Self::LedgerManifest(_) | Self::RelyingParty(_) => None,
+        }
+    }
+
+    /// The names of the events that destroy a key.
+    pub const ERASING: [&'static str; 3] = ["AccountErased", "GuardianErased", "PupilErased"];
 
     /// The event's name, as stored.
     pub fn event_type(&self) -> String {

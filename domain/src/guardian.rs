@@ -3,6 +3,7 @@
 //! One person may stand behind several records (one per académie, one per ONDE file); the *account* gathers
 //! them. Keeping the records apart keeps a wrong match repairable.
 
+use crate::erasure::Grounds;
 use crate::event::{event_names, handle_by_decide};
 use crate::identifiers::{E164, Uai};
 use crate::ids::{GuardianId, PupilId};
@@ -99,6 +100,11 @@ pub enum GuardianCommand {
         /// The pupil; `None` drops the link.
         pupil: Option<PupilId>,
     },
+    /// Erase the record.
+    Erase {
+        /// On which grounds.
+        grounds: Grounds,
+    },
 }
 
 /// Facts of a guardian record.
@@ -142,11 +148,18 @@ pub enum GuardianEvent {
         /// Number within the record.
         number: u32,
     },
+    /// The record's key was destroyed with this event: no personal value can be read any more.
+    GuardianErased {
+        /// The record, whose key it was.
+        guardian: GuardianId,
+        /// On which grounds.
+        grounds: Grounds,
+    },
 }
 
 event_names!(GuardianEvent, version "1":
     GuardianRecorded, GuardianIdentityCorrected, GuardianContactCorrected, ChildLinkHeld, ChildLinkSettled,
-    ChildLinkLapsed);
+    ChildLinkLapsed, GuardianErased);
 
 impl Sealable for GuardianEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
@@ -155,7 +168,7 @@ impl Sealable for GuardianEvent {
             Self::GuardianIdentityCorrected { identity } => vec![identity],
             Self::GuardianContactCorrected { contact } => vec![contact],
             Self::ChildLinkHeld { link, number: _ } => vec![&mut link.child],
-            Self::ChildLinkSettled { .. } | Self::ChildLinkLapsed { .. } => vec![],
+            Self::ChildLinkSettled { .. } | Self::ChildLinkLapsed { .. } | Self::GuardianErased { .. } => vec![],
         }
     }
 }
@@ -169,6 +182,9 @@ pub enum GuardianError {
     /// No such link waits.
     #[error("no link number {0} waits for this guardian")]
     NoSuchLink(u32),
+    /// The record was erased: nothing more is recorded in it.
+    #[error("this guardian record was erased")]
+    Erased,
     /// The settled pupil is not among the candidates.
     #[error("this pupil is not a candidate of link number {0}; choose one of its candidates or none")]
     NotACandidate(u32),
@@ -188,6 +204,9 @@ pub struct Guardian {
     /// Settled ones, so that the same file does not raise them again: what was written, and the answer.
     pub settled: Vec<(HeldLink, Option<PupilId>)>,
     next_number: u32,
+    /// It was erased.
+    #[serde(default)]
+    pub erased: bool,
 }
 
 impl Guardian {
@@ -196,7 +215,19 @@ impl Guardian {
     /// # Errors
     /// [`GuardianError`]; nothing is recorded then.
     pub fn decide(&self, command: GuardianCommand) -> Result<Vec<GuardianEvent>, GuardianError> {
+        if self.erased {
+            return match command {
+                GuardianCommand::Erase { .. } => Ok(Vec::new()),
+                GuardianCommand::RecordSchoolData { .. }
+                | GuardianCommand::HoldLinks { .. }
+                | GuardianCommand::SettleLink { .. } => Err(GuardianError::Erased),
+            };
+        }
         match command {
+            GuardianCommand::Erase { grounds } => {
+                let guardian = self.id.ok_or(GuardianError::NotRecorded)?;
+                Ok(vec![GuardianEvent::GuardianErased { guardian, grounds }])
+            }
             GuardianCommand::RecordSchoolData { guardian, identity, contact } => {
                 Ok(self.record(guardian, identity, contact))
             }
@@ -305,6 +336,9 @@ impl Aggregate for Guardian {
             }
             GuardianEvent::ChildLinkLapsed { number } => {
                 self.held.remove(&number);
+            }
+            GuardianEvent::GuardianErased { guardian, grounds: _ } => {
+                *self = Self { id: Some(guardian), erased: true, ..Self::default() };
             }
         }
     }

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod context;
+pub mod erasure;
 pub mod establishment;
 pub mod event;
 pub mod guardian;

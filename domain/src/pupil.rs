@@ -44,6 +44,9 @@ pub enum PupilError {
         /// How many it declares.
         count: usize,
     },
+    /// The pupil's data was erased: nothing more is recorded about them.
+    #[error("this pupil's data was erased")]
+    Erased,
     /// The link to settle concerns an establishment where the pupil is not enrolled.
     #[error("this pupil is not enrolled in {0}")]
     NotEnrolledThere(Uai),
@@ -98,6 +101,9 @@ pub struct Pupil {
     /// Current responsibilities by (establishment that declares, guardian).
     #[serde(with = "links_as_list")]
     pub links: BTreeMap<(Uai, GuardianId), Link>,
+    /// Their data was erased.
+    #[serde(default)]
+    pub erased: bool,
 }
 
 /// JSON has no tuple keys.
@@ -123,6 +129,14 @@ impl Pupil {
     /// [`PupilError`]; nothing is recorded then.
     pub fn decide(&self, command: PupilCommand) -> Result<Vec<PupilEvent>, PupilError> {
         let mut draft = Draft { next: self.clone(), events: Vec::new() };
+        if self.erased {
+            return match command {
+                PupilCommand::Erase { .. } | PupilCommand::ForgetGuardian { .. } => Ok(Vec::new()),
+                PupilCommand::RecordSchoolData(_)
+                | PupilCommand::RecordAbsence { .. }
+                | PupilCommand::LinkGuardian { .. } => Err(PupilError::Erased),
+            };
+        }
         match command {
             PupilCommand::RecordSchoolData(data) => draft.school_data(*data)?,
             PupilCommand::RecordAbsence { establishment, on } => {
@@ -144,6 +158,11 @@ impl Pupil {
                     return Err(PupilError::TooManyLegalGuardians { establishment, count });
                 }
                 draft.link(&establishment, link);
+            }
+            PupilCommand::ForgetGuardian { guardian } => draft.forget(guardian),
+            PupilCommand::Erase { grounds } => {
+                let pupil = self.id.ok_or(PupilError::NotRegistered)?;
+                draft.emit(PupilEvent::PupilErased { pupil, grounds });
             }
         }
         Ok(draft.events)
@@ -320,6 +339,13 @@ impl Draft {
         }
     }
 
+    fn forget(&mut self, guardian: GuardianId) {
+        let by: Vec<Uai> = self.next.links.keys().filter(|(_, id)| *id == guardian).map(|(by, _)| *by).collect();
+        for establishment in by {
+            self.emit(PupilEvent::GuardianUnlinked { guardian, establishment, cause: Unlinking::GuardianErased });
+        }
+    }
+
     /// A school the pupil has left no longer says who is responsible, once a present school does.
     fn drop_links_of_former_schools(&mut self) {
         let present = |uai: &Uai| self.next.enrolments.contains_key(uai);
@@ -373,6 +399,9 @@ impl Aggregate for Pupil {
             }
             PupilEvent::GuardianUnlinked { guardian, establishment, cause: _ } => {
                 self.links.remove(&(establishment, guardian));
+            }
+            PupilEvent::PupilErased { pupil, grounds: _ } => {
+                *self = Self { id: Some(pupil), erased: true, ..Self::default() };
             }
         }
     }

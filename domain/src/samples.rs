@@ -1,6 +1,7 @@
 //! One plainly fictional sample of every event, for golden files, catalogues of sentences and tests of readers.
 
 use crate::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use crate::erasure::Grounds;
 use crate::establishment::{EstablishmentEvent, ExportFormat, ImportCounts};
 use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
@@ -110,6 +111,7 @@ fn pupil_events() -> Vec<PupilEvent> {
             relationship: relationship(),
         },
         PupilEvent::GuardianUnlinked { guardian: GUARDIAN, establishment, cause: Unlinking::NoLongerDeclared },
+        PupilEvent::PupilErased { pupil: PUPIL, grounds: Grounds::OwnRequest },
     ]
 }
 
@@ -143,6 +145,7 @@ fn guardian_events() -> Vec<GuardianEvent> {
         GuardianEvent::ChildLinkHeld { number: 1, link },
         GuardianEvent::ChildLinkSettled { number: 1, pupil: Some(PUPIL) },
         GuardianEvent::ChildLinkLapsed { number: 1 },
+        GuardianEvent::GuardianErased { guardian: GUARDIAN, grounds: Grounds::RecordedInError },
     ]
 }
 
@@ -169,6 +172,7 @@ fn account_events() -> Vec<AccountEvent> {
         AccountEvent::AccountDisabled {},
         AccountEvent::AccountEnabled {},
         AccountEvent::AccountClosed {},
+        AccountEvent::AccountErased { account: ACCOUNT, grounds: Grounds::EntitlementEnded },
     ]
 }
 

@@ -85,7 +85,9 @@ impl Name {
     /// tables of another version rebuild them beside and swap.
     pub fn version(self) -> i32 {
         match self {
-            Self::People | Self::Accounts | Self::Services | Self::Audit => 1,
+            Self::Services | Self::Audit => 1,
+            // 2: erasure takes a person's rows away.
+            Self::People | Self::Accounts => 2,
         }
     }
 

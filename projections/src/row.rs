@@ -7,9 +7,12 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::future::Future;
+use uuid::Uuid;
 
 /// A row of a view. Implemented by [`row!`] only.
 pub(crate) trait Row: Send + Sync + Sized + 'static {
+    /// Its table, with unqualified name.
+    const TABLE: &'static str;
     /// Primary key.
     type Key: Ord + Clone + Send + Sync + 'static;
 
@@ -45,6 +48,7 @@ macro_rules! row {
         }
 
         impl $crate::row::Row for $name {
+            const TABLE: &'static str = $table;
             type Key = ($($key_type,)+);
 
             fn key(&self) -> Self::Key {
@@ -150,6 +154,8 @@ fn unnest<'a>(columns: impl Iterator<Item = &'a (&'static str, &'static str)>) -
 /// The rows of one table that a batch touches.
 pub(crate) struct Table<R: Row> {
     slots: BTreeMap<R::Key, Slot<R>>,
+    /// Rows that go wholesale, before any is written: those with one of these ids in a column.
+    purged: BTreeMap<&'static str, Vec<Uuid>>,
 }
 
 enum Slot<R> {
@@ -167,7 +173,7 @@ enum Slot<R> {
 
 impl<R: Row> Default for Table<R> {
     fn default() -> Self {
-        Self { slots: BTreeMap::new() }
+        Self { slots: BTreeMap::new(), purged: BTreeMap::new() }
     }
 }
 
@@ -218,8 +224,19 @@ impl<R: Row> Table<R> {
         self.slots.insert(key, Slot::Removed);
     }
 
+    /// Removes every row with this id in a column, loaded or not; `is` says whether a key has it. Rows put afterwards
+    /// stay.
+    pub(crate) fn purge(&mut self, column: &'static str, id: Uuid, is: impl Fn(&R::Key) -> bool) {
+        self.slots.retain(|key, _| !is(key));
+        self.purged.entry(column).or_default().push(id);
+    }
+
     /// Writes what changed.
     pub(crate) async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        for (column, ids) in self.purged {
+            let sql = format!("DELETE FROM {} WHERE {column} = ANY($1::uuid[])", R::TABLE);
+            sqlx::query(&sql).bind(ids).execute(&mut *connection).await?;
+        }
         let (mut changed, mut removed) = (Vec::new(), Vec::new());
         for (key, slot) in self.slots {
             match slot {

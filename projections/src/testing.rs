@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use cqrs_es::Aggregate;
 use domain::account::{Account, AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
 use domain::context::{Actor, Context, Reason};
+use domain::erasure::Grounds;
 use domain::establishment::{Establishment, EstablishmentCommand, ExportFormat, ImportCounts};
 use domain::guardian::{ChildAsWritten, Guardian, GuardianCommand, GuardianContact, GuardianIdentity, HoldReason};
 use domain::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
@@ -110,6 +111,47 @@ impl World {
         }
     }
 
+    /// Erases somebody: a pupil, a guardian record (whom every pupil then forgets) or an account, with the key. `None`
+    /// where whoever was chosen is not there or erased already.
+    pub fn erase(&mut self) -> Option<Unit> {
+        let grounds = Grounds::OwnRequest;
+        let context = self.context();
+        let kind = self.random.below(3);
+        let choice = self.random.next() as usize;
+        match kind {
+            0 if !self.pupils.is_empty() => {
+                let index = choice % self.pupils.len();
+                let id: PupilId = self.pupils[index].id.parse().ok()?;
+                let unit =
+                    decide(&mut self.pupils[index], context, |p| p.decide(PupilCommand::Erase { grounds }).ok())?;
+                Some(unit.erase(id))
+            }
+            1 if !self.guardians.is_empty() => {
+                let index = choice % self.guardians.len();
+                let guardian: GuardianId = self.guardians[index].id.parse().ok()?;
+                let erased = |g: &Guardian| g.decide(GuardianCommand::Erase { grounds }).ok();
+                let mut unit = decide(&mut self.guardians[index], context, erased)?.erase(guardian);
+                for member in &mut self.pupils {
+                    let Ok(events) = member.state.decide(PupilCommand::ForgetGuardian { guardian }) else { continue };
+                    let expected = member.version;
+                    for event in &events {
+                        member.state.apply(event.clone());
+                        member.version += 1;
+                    }
+                    unit.push::<Pupil>(&member.id, expected, events);
+                }
+                Some(unit)
+            }
+            2 if !self.accounts.is_empty() => {
+                let index = choice % self.accounts.len();
+                let id: AccountId = self.accounts[index].id.parse().ok()?;
+                let erased = |a: &Account| a.decide(AccountCommand::Erase { grounds }).ok();
+                Some(decide(&mut self.accounts[index], context, erased)?.erase(id))
+            }
+            _ => None,
+        }
+    }
+
     fn context(&mut self) -> Context {
         let actor = match self.random.below(3) {
             0 => Actor::Service,
@@ -194,8 +236,12 @@ impl World {
     }
 
     fn links(&mut self) -> Vec<LinkFact> {
-        let mut known: Vec<GuardianId> =
-            self.guardians.iter().filter(|member| member.version > 0).filter_map(|m| m.id.parse().ok()).collect();
+        let mut known: Vec<GuardianId> = self
+            .guardians
+            .iter()
+            .filter(|m| m.version > 0 && !m.state.erased)
+            .filter_map(|m| m.id.parse().ok())
+            .collect();
         let mut links = Vec::new();
         for _ in 0..self.random.below(4) {
             if known.is_empty() {

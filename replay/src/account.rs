@@ -59,7 +59,8 @@ pub fn concerned(account: AccountId, events: &[RecordedEvent]) -> BTreeSet<Strin
             | AccountEvent::ProvisionalPasswordIssued { .. }
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
-            | AccountEvent::AccountClosed {} => None,
+            | AccountEvent::AccountClosed {}
+            | AccountEvent::AccountErased { .. } => None,
         });
     }
     ids

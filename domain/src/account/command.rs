@@ -1,5 +1,6 @@
 //! What can be asked of an account.
 
+use crate::erasure::Grounds;
 use crate::identifiers::E164;
 use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -45,6 +46,8 @@ pub enum PasswordOrigin {
 pub enum Detachment {
     /// The school's data no longer makes the holder a legal guardian.
     NoLongerLegalGuardian,
+    /// The child's data was erased.
+    ChildErased,
 }
 
 /// Intentions about an account.
@@ -135,4 +138,9 @@ pub enum AccountCommand {
     Enable,
     /// End the account.
     Close,
+    /// End the account and erase what it holds.
+    Erase {
+        /// On which grounds.
+        grounds: Grounds,
+    },
 }

@@ -1,6 +1,7 @@
 //! Facts of an account.
 
 use super::{Detachment, Holder, PasswordOrigin, Purpose};
+use crate::erasure::Grounds;
 use crate::event::event_names;
 use crate::identifiers::E164;
 use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
@@ -92,12 +93,20 @@ pub enum AccountEvent {
     AccountEnabled {},
     /// The account ended.
     AccountClosed {},
+    /// The account ended and its key was destroyed with this event: no personal value can be read any more.
+    AccountErased {
+        /// The account, whose key it was.
+        account: AccountId,
+        /// On which grounds.
+        grounds: Grounds,
+    },
 }
 
 event_names!(AccountEvent, version "1":
     AccountOpened, GuardianRecordAttached, GuardianRecordDetached, VerificationCodeIssued, VerificationCodeAccepted,
     ChildConfirmed, ChildReported, ChildDetached, LoginAssigned, PasswordChosen, AccountActivated,
-    ProvisionalPasswordIssued, AccountDisabled, AccountEnabled, AccountClosed);
+    ProvisionalPasswordIssued, AccountDisabled, AccountEnabled, AccountClosed,
+    AccountErased);
 
 impl Sealable for AccountEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
@@ -116,7 +125,8 @@ impl Sealable for AccountEvent {
             | Self::ProvisionalPasswordIssued { .. }
             | Self::AccountDisabled {}
             | Self::AccountEnabled {}
-            | Self::AccountClosed {} => vec![],
+            | Self::AccountClosed {}
+            | Self::AccountErased { .. } => vec![],
         }
     }
 }

@@ -288,3 +288,27 @@ fn nothing_happens_to_an_account_that_is_not() {
         GivenWhenThen::with(()).given_no_previous_events().when(command).then_expect_error(AccountError::NotOpened);
     }
 }
+
+#[test]
+fn an_erased_account_is_closed_and_erased_once() {
+    let grounds = crate::erasure::Grounds::OwnRequest;
+    let account = match activated().first() {
+        Some(AccountEvent::AccountOpened { account, .. }) => *account,
+        _ => panic!("an account begins by being opened"),
+    };
+    let erased = [activated(), vec![AccountEvent::AccountErased { account, grounds }]].concat();
+    GivenWhenThen::with(())
+        .given(activated())
+        .when(AccountCommand::Erase { grounds })
+        .then_expect_events(vec![AccountEvent::AccountErased { account, grounds }]);
+    for command in
+        [AccountCommand::Erase { grounds }, AccountCommand::Enable, AccountCommand::Disable, AccountCommand::Close]
+    {
+        GivenWhenThen::with(()).given(erased.clone()).when(command).then_expect_events(vec![]);
+    }
+    GivenWhenThen::with(()).given(erased.clone()).when(confirm(date(28))).then_expect_error(AccountError::NotInUse);
+    let mut state = Account::default();
+    erased.into_iter().for_each(|event| state.apply(event));
+    assert!(state.login.is_none() && state.password.is_none() && state.confirmed.is_empty() && state.phone.is_none());
+    assert!(!state.guardians.is_empty(), "which records it had is what lets an interrupted erasure go on");
+}

@@ -1,5 +1,6 @@
 //! What can be asked of a pupil's record, and the school's words it is asked in.
 
+use crate::erasure::Grounds;
 use crate::identifiers::{GuardianLevel, Ine, Relationship, Sex, Uai};
 use crate::ids::{GuardianId, PupilId};
 use chrono::NaiveDate;
@@ -98,5 +99,15 @@ pub enum PupilCommand {
         establishment: Uai,
         /// What it settled.
         link: LinkFact,
+    },
+    /// A guardian's data is erased: whoever declared them, the responsibility ends.
+    ForgetGuardian {
+        /// The guardian record.
+        guardian: GuardianId,
+    },
+    /// Erase the pupil's data.
+    Erase {
+        /// On which grounds.
+        grounds: Grounds,
     },
 }

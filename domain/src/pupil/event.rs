@@ -1,6 +1,7 @@
 //! Facts of a pupil's record.
 
 use super::{CivilStatus, Placement};
+use crate::erasure::Grounds;
 use crate::event::event_names;
 use crate::identifiers::{GuardianLevel, Ine, Relationship, Uai};
 use crate::ids::{GuardianId, PupilId};
@@ -29,6 +30,8 @@ pub enum Unlinking {
     NoLongerDeclared,
     /// The pupil left that school for another whose file now speaks.
     Transferred,
+    /// The guardian's data was erased.
+    GuardianErased,
 }
 
 /// Facts of a pupil's record.
@@ -128,11 +131,18 @@ pub enum PupilEvent {
         /// Why.
         cause: Unlinking,
     },
+    /// The pupil's key was destroyed with this event: no personal value can be read any more.
+    PupilErased {
+        /// The pupil, whose key it was.
+        pupil: PupilId,
+        /// On which grounds.
+        grounds: Grounds,
+    },
 }
 
 event_names!(PupilEvent, version "1":
     PupilRegistered, IneAssigned, CivilStatusCorrected, PupilEnrolled, PlacementChanged, PupilTransferred,
-    PupilDeparted, GuardianLinked, GuardianLinkChanged, GuardianUnlinked);
+    PupilDeparted, GuardianLinked, GuardianLinkChanged, GuardianUnlinked, PupilErased);
 
 impl Sealable for PupilEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
@@ -148,7 +158,7 @@ impl Sealable for PupilEvent {
             Self::GuardianLinked { relationship, .. } | Self::GuardianLinkChanged { relationship, .. } => {
                 vec![relationship]
             }
-            Self::PupilDeparted { .. } | Self::GuardianUnlinked { .. } => vec![],
+            Self::PupilDeparted { .. } | Self::GuardianUnlinked { .. } | Self::PupilErased { .. } => vec![],
         }
     }
 }

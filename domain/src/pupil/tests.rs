@@ -308,3 +308,22 @@ fn an_absence_of_someone_never_enrolled_there_says_nothing() {
     GivenWhenThen::with(()).given(known()).when(absence.clone()).then_expect_events(vec![]);
     GivenWhenThen::with(()).given_no_previous_events().when(absence).then_expect_error(PupilError::NotRegistered);
 }
+
+#[test]
+fn an_erased_pupil_is_recorded_no_more_and_an_erased_guardian_leaves_every_school() {
+    let grounds = crate::erasure::Grounds::OwnRequest;
+    let mut pupil = Pupil::default();
+    for event in pupil.decide(PupilCommand::RecordSchoolData(Box::new(data(COLLEGE, 2026)))).unwrap() {
+        pupil.apply(event);
+    }
+    let forgotten = pupil.decide(PupilCommand::ForgetGuardian { guardian: mother() }).unwrap();
+    let (guardian, establishment, cause) = (mother(), uai(COLLEGE), Unlinking::GuardianErased);
+    assert_eq!(forgotten, [PupilEvent::GuardianUnlinked { guardian, establishment, cause }]);
+    let erased = pupil.decide(PupilCommand::Erase { grounds }).unwrap();
+    assert_eq!(erased, [PupilEvent::PupilErased { pupil: id(), grounds }]);
+    erased.into_iter().for_each(|event| pupil.apply(event));
+    assert!(pupil.enrolments.is_empty() && pupil.links.is_empty() && pupil.civil_status.is_none());
+    assert_eq!(pupil.decide(PupilCommand::Erase { grounds }), Ok(vec![]));
+    let again = pupil.decide(PupilCommand::RecordSchoolData(Box::new(data(COLLEGE, 2027))));
+    assert_eq!(again, Err(PupilError::Erased));
+}

@@ -43,7 +43,8 @@ impl Projection for Accounts {
                 | AccountEvent::VerificationCodeAccepted { .. }
                 | AccountEvent::ChildConfirmed { .. }
                 | AccountEvent::ChildReported { .. }
-                | AccountEvent::ChildDetached { .. },
+                | AccountEvent::ChildDetached { .. }
+                | AccountEvent::AccountErased { .. },
             ) => {}
             Event::Pupil(_)
             | Event::Guardian(_)
@@ -111,6 +112,11 @@ impl Accounts {
                 row.status = if row.activated { "activated".to_owned() } else { "open".to_owned() };
             }
             AccountEvent::AccountClosed {} => self.row(event, account)?.status = "closed".to_owned(),
+            AccountEvent::AccountErased { account: _, grounds: _ } => {
+                self.accounts.remove((account,));
+                self.guardians.purge("account", account, |key| key.0 == account);
+                self.children.purge("account", account, |key| key.0 == account);
+            }
         }
         Ok(())
     }

@@ -80,7 +80,8 @@ fn others_concerned(event: &Event) -> Option<String> {
             | PupilEvent::PupilEnrolled { .. }
             | PupilEvent::PlacementChanged { .. }
             | PupilEvent::PupilTransferred { .. }
-            | PupilEvent::PupilDeparted { .. },
+            | PupilEvent::PupilDeparted { .. }
+            | PupilEvent::PupilErased { .. },
         ) => None,
         Event::Account(AccountEvent::AccountOpened { holder, account: _ }) => Some(match holder {
             Holder::Pupil(pupil) => pupil.to_string(),
@@ -103,7 +104,8 @@ fn others_concerned(event: &Event) -> Option<String> {
             | AccountEvent::ProvisionalPasswordIssued { .. }
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
-            | AccountEvent::AccountClosed {},
+            | AccountEvent::AccountClosed {}
+            | AccountEvent::AccountErased { .. },
         )
         | Event::Guardian(_)
         | Event::Establishment(_)

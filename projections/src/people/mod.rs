@@ -40,7 +40,8 @@ impl Projection for People {
                 | PupilEvent::PupilDeparted { .. }
                 | PupilEvent::GuardianLinked { .. }
                 | PupilEvent::GuardianLinkChanged { .. }
-                | PupilEvent::GuardianUnlinked { .. },
+                | PupilEvent::GuardianUnlinked { .. }
+                | PupilEvent::PupilErased { .. },
             ) => {}
             Event::Guardian(
                 GuardianEvent::GuardianIdentityCorrected { .. } | GuardianEvent::GuardianContactCorrected { .. },
@@ -49,7 +50,8 @@ impl Projection for People {
                 GuardianEvent::GuardianRecorded { .. }
                 | GuardianEvent::ChildLinkHeld { .. }
                 | GuardianEvent::ChildLinkSettled { .. }
-                | GuardianEvent::ChildLinkLapsed { .. },
+                | GuardianEvent::ChildLinkLapsed { .. }
+                | GuardianEvent::GuardianErased { .. },
             ) => {}
             Event::Account(_) | Event::Establishment(_) | Event::LedgerManifest(_) | Event::RelyingParty(_) => {}
         }
@@ -110,6 +112,11 @@ impl People {
             PupilEvent::GuardianUnlinked { guardian, establishment, cause: _ } => {
                 self.links.remove((pupil, guardian.0, establishment.to_string()));
             }
+            PupilEvent::PupilErased { pupil: _, grounds: _ } => {
+                self.pupils.remove((pupil,));
+                self.enrolments.purge("pupil", pupil, |key| key.0 == pupil);
+                self.links.purge("pupil", pupil, |key| key.0 == pupil);
+            }
         }
         Ok(())
     }
@@ -138,6 +145,11 @@ impl People {
             }
             GuardianEvent::ChildLinkSettled { number: given, pupil: _ }
             | GuardianEvent::ChildLinkLapsed { number: given } => self.held.remove((guardian, number(*given)?)),
+            GuardianEvent::GuardianErased { guardian: _, grounds: _ } => {
+                self.guardians.remove((guardian,));
+                self.links.purge("guardian", guardian, |key| key.1 == guardian);
+                self.held.purge("guardian", guardian, |key| key.0 == guardian);
+            }
         }
         Ok(())
     }

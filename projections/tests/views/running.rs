@@ -31,6 +31,46 @@ proptest! {
     }
 }
 
+/// The erasing event takes the rows away; a replay, which finds the values erased from the first event on, ends alike.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_leaves_the_views_live_and_in_replay() {
+    let setting = Setting::new().await;
+    let mut world = World::new(29);
+    let runner = setting.run().await;
+    let mut erased = 0;
+    for _ in 0..12 {
+        setting.live(&mut world, 25).await;
+        if let Some(unit) = world.erase() {
+            setting.ledger.append(unit).await.unwrap();
+            erased += 1;
+        }
+    }
+    assert!(erased > 5);
+    setting.settle(&runner.views()).await;
+    let gone = |gone: Vec<&String>| gone.iter().map(|id| id.parse().unwrap()).collect::<Vec<uuid::Uuid>>();
+    let pupils = gone(world.pupils.iter().filter(|m| m.state.erased).map(|m| &m.id).collect());
+    let guardians = gone(world.guardians.iter().filter(|m| m.state.erased).map(|m| &m.id).collect());
+    let accounts = gone(world.accounts.iter().filter(|m| m.state.erased).map(|m| &m.id).collect());
+    assert!(!pupils.is_empty() && !guardians.is_empty() && !accounts.is_empty());
+    for (table, column, ids) in [
+        ("view_people.pupil", "id", &pupils),
+        ("view_people.enrolment", "pupil", &pupils),
+        ("view_people.link", "pupil", &pupils),
+        ("view_people.guardian", "id", &guardians),
+        ("view_people.link", "guardian", &guardians),
+        ("view_people.held_link", "guardian", &guardians),
+        ("view_accounts.account", "id", &accounts),
+        ("view_accounts.account_guardian", "account", &accounts),
+        ("view_accounts.account_child", "account", &accounts),
+    ] {
+        let sql = format!("SELECT count(*) FROM {table} WHERE {column} = ANY($1)");
+        let left: i64 = sqlx::query_scalar(&sql).bind(ids).fetch_one(&setting.pool).await.unwrap();
+        assert_eq!(left, 0, "{table}.{column}");
+    }
+    setting.assert_equal_to_replay().await;
+    runner.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_connections_neither_lose_nor_double_an_event() {
     let setting = Setting::new().await;

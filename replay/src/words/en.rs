@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use domain::Event;
 use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
 use domain::context::{Actor, Reason};
+use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
 use domain::guardian::{GuardianContact, GuardianEvent, HoldReason};
 use domain::identifiers::{Degree, GuardianLevel, Relationship};
@@ -96,8 +97,12 @@ fn pupil(event: &PupilEvent) -> String {
             match cause {
                 Unlinking::NoLongerDeclared => "no longer declared",
                 Unlinking::Transferred => "the pupil changed schools",
+                Unlinking::GuardianErased => "the guardian’s data was erased",
             }
         ),
+        PupilEvent::PupilErased { pupil, grounds: why } => {
+            format!("The data of pupil {pupil} was erased: {}.", grounds(*why))
+        }
     }
 }
 
@@ -133,6 +138,9 @@ fn guardian(event: &GuardianEvent) -> String {
         GuardianEvent::ChildLinkLapsed { number } => {
             format!("Link no. {number} no longer waits: the last export does not leave it open.")
         }
+        GuardianEvent::GuardianErased { guardian, grounds: why } => {
+            format!("The data of guardian record {guardian} was erased: {}.", grounds(*why))
+        }
     }
 }
 
@@ -164,6 +172,9 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::ChildDetached { pupil, cause: Detachment::NoLongerLegalGuardian } => {
             format!("Child {pupil} is no longer under the account: the holder is no longer a legal guardian.")
         }
+        AccountEvent::ChildDetached { pupil, cause: Detachment::ChildErased } => {
+            format!("Child {pupil} is no longer under the account: the child’s data was erased.")
+        }
         AccountEvent::LoginAssigned { login } => format!("The account got the login {}.", value(login, ERASED)),
         AccountEvent::PasswordChosen { origin, secret: _ } => format!(
             "A password was chosen {}.",
@@ -182,6 +193,9 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::AccountDisabled {} => "The account was disabled.".to_owned(),
         AccountEvent::AccountEnabled {} => "The account was enabled again.".to_owned(),
         AccountEvent::AccountClosed {} => "The account was closed.".to_owned(),
+        AccountEvent::AccountErased { account, grounds: why } => {
+            format!("Account {account} was closed and its data erased: {}.", grounds(*why))
+        }
     }
 }
 
@@ -302,4 +316,14 @@ fn contact(contact: &Personal<GuardianContact>) -> String {
     let mobile = known.mobile.as_ref().map(|mobile| format!(", mobile {mobile}")).unwrap_or_default();
     let email = known.email.as_ref().map(|email| format!(", e-mail {email}")).unwrap_or_default();
     format!("{mobile}{email}")
+}
+
+fn grounds(grounds: Grounds) -> &'static str {
+    match grounds {
+        Grounds::OwnRequest => "the person asked for it",
+        Grounds::EntitlementEnded => "the entitlement ended and the time to keep is over",
+        Grounds::RecordedInError => "it had been recorded in error",
+        Grounds::LegalOrder => "by order of a court or an authority",
+        Grounds::RestoredBackup => "it had been erased before a backup brought it back",
+    }
 }

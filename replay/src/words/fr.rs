@@ -5,6 +5,7 @@ use chrono::NaiveDate;
 use domain::Event;
 use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
 use domain::context::{Actor, Reason};
+use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
 use domain::guardian::{GuardianContact, GuardianEvent, HoldReason};
 use domain::identifiers::{Degree, GuardianLevel, Relationship};
@@ -98,8 +99,12 @@ fn pupil(event: &PupilEvent) -> String {
             match cause {
                 Unlinking::NoLongerDeclared => "il n’est plus déclaré",
                 Unlinking::Transferred => "l’élève a changé d’établissement",
+                Unlinking::GuardianErased => "les données du responsable ont été effacées",
             }
         ),
+        PupilEvent::PupilErased { pupil, grounds: why } => {
+            format!("Les données de l’élève {pupil} sont effacées : {}.", grounds(*why))
+        }
     }
 }
 
@@ -136,6 +141,9 @@ fn guardian(event: &GuardianEvent) -> String {
         GuardianEvent::ChildLinkLapsed { number } => {
             format!("Le lien n° {number} n’attend plus : le dernier export ne le laisse plus ouvert.")
         }
+        GuardianEvent::GuardianErased { guardian, grounds: why } => {
+            format!("Les données de la fiche de responsable {guardian} sont effacées : {}.", grounds(*why))
+        }
     }
 }
 
@@ -167,6 +175,9 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::ChildDetached { pupil, cause: Detachment::NoLongerLegalGuardian } => {
             format!("L’enfant {pupil} n’est plus rattaché au compte : le titulaire n’en est plus responsable légal.")
         }
+        AccountEvent::ChildDetached { pupil, cause: Detachment::ChildErased } => {
+            format!("L’enfant {pupil} n’est plus rattaché au compte : ses données ont été effacées.")
+        }
         AccountEvent::LoginAssigned { login } => format!("Le compte reçoit l’identifiant {}.", value(login, ERASED)),
         AccountEvent::PasswordChosen { origin, secret: _ } => format!(
             "Un mot de passe est choisi {}.",
@@ -185,6 +196,9 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::AccountDisabled {} => "Le compte est désactivé.".to_owned(),
         AccountEvent::AccountEnabled {} => "Le compte est réactivé.".to_owned(),
         AccountEvent::AccountClosed {} => "Le compte est fermé.".to_owned(),
+        AccountEvent::AccountErased { account, grounds: why } => {
+            format!("Le compte {account} est fermé et ses données sont effacées : {}.", grounds(*why))
+        }
     }
 }
 
@@ -308,4 +322,14 @@ fn contact(contact: &Personal<GuardianContact>) -> String {
     let mobile = known.mobile.as_ref().map(|mobile| format!(", mobile {mobile}")).unwrap_or_default();
     let email = known.email.as_ref().map(|email| format!(", courriel {email}")).unwrap_or_default();
     format!("{mobile}{email}")
+}
+
+fn grounds(grounds: Grounds) -> &'static str {
+    match grounds {
+        Grounds::OwnRequest => "la personne l’a demandé",
+        Grounds::EntitlementEnded => "le droit au compte a pris fin et le délai de conservation est écoulé",
+        Grounds::RecordedInError => "l’enregistrement avait été fait par erreur",
+        Grounds::LegalOrder => "sur décision d’un tribunal ou d’une autorité",
+        Grounds::RestoredBackup => "elles avaient été effacées avant qu’une sauvegarde ne les ramène",
+    }
 }
