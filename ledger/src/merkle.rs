@@ -66,6 +66,16 @@ impl Frontier {
         self.size += 1 << height;
     }
 
+    /// Adds the leaves of another tree, whose size must be less than the largest power of two that divides this one's.
+    pub(crate) fn append(&mut self, other: Self) {
+        let mut rest = other.size;
+        for root in other.roots {
+            let height = rest.ilog2();
+            rest -= 1 << height;
+            self.push_perfect(root, height);
+        }
+    }
+
     /// The tree's root; of the empty tree, SHA-256 of nothing.
     pub fn root(&self) -> Hash {
         let mut right_to_left = self.roots.iter().rev().copied();

@@ -5,7 +5,7 @@ use domain::reference::Reference;
 use ledger::access::Query;
 use ledger::checkpoint::VerifierKey;
 use replay::account;
-use replay::check::{Format, Stage, check};
+use replay::check::{Believed, Format, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
@@ -94,6 +94,15 @@ enum Command {
     },
     /// Prove that the ledger is as recorded and that every view is what it says
     Check {
+        /// A trusted public key (name+hash+key) of the ledger or a witness, for the signatures of checkpoints
+        #[arg(long = "vkey", value_name = "KEY")]
+        vkeys: Vec<VerifierKey>,
+        /// A file with such keys, one per line
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+        /// A checkpoint kept elsewhere, as a file [default: checkpoint.last in the data directory]
+        #[arg(long, value_name = "FILE")]
+        kept: Vec<PathBuf>,
         /// As one JSON object
         #[arg(long)]
         json: bool,
@@ -118,10 +127,15 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 impl Replay {
-    async fn run(self) -> anyhow::Result<ExitCode> {
+    async fn run(mut self) -> anyhow::Result<ExitCode> {
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         if let Command::Verify { bundle, vkeys, trust, witnesses, json } = self.command {
             return offline::verify(&bundle, vkeys, trust.as_deref(), witnesses, json, language);
+        }
+        if let Command::Check { kept, .. } = &mut self.command
+            && kept.is_empty()
+        {
+            kept.extend(self.location.kept_checkpoint());
         }
         let opened = self.location.open().await?;
         let result = self.command.run(&opened, language, self.purpose).await;
@@ -181,9 +195,11 @@ impl Command {
             }
             // Answered without a ledger.
             Self::Verify { .. } => {}
-            Self::Check { json } => {
+            Self::Check { vkeys, trust, kept, json } => {
+                let trust = offline::trust(vkeys, trust.as_deref(), 0)?;
+                let believed = Believed { trust, kept: offline::texts(&kept)? };
                 let live = std::io::stderr().is_terminal();
-                let checked = check(&opened.ledger, &opened.pool, |stage, done| {
+                let checked = check(&opened.ledger, &opened.pool, &believed, |stage, done| {
                     if live {
                         eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
                     }

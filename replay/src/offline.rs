@@ -94,23 +94,12 @@ pub fn verify(
     json: bool,
     language: Language,
 ) -> anyhow::Result<ExitCode> {
-    let mut keys = vkeys;
-    if let Some(file) = trusted {
-        let text = std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        for line in lines {
-            keys.push(line.parse().with_context(|| format!("{}: `{line}`", file.display()))?);
-        }
-    }
-    let (witnesses, logs): (Vec<_>, Vec<_>) = keys.into_iter().partition(VerifierKey::is_cosigner);
-    if logs.is_empty() {
+    let trust = trust(vkeys, trusted, threshold)?;
+    if trust.logs.is_empty() {
         bail!("no key to trust: give the ledger's public key, got from its owner, with --vkey or --trust");
     }
-    if threshold > witnesses.len() {
-        bail!("{threshold} witnesses are demanded, and {} are trusted: give their keys too", witnesses.len());
-    }
     let bytes = std::fs::read(bundle).with_context(|| format!("{} can't be read", bundle.display()))?;
-    let verdict = judge(&bytes, &Trust { logs, witnesses, threshold });
+    let verdict = judge(&bytes, &trust);
     let mut out = std::io::stdout();
     match json {
         true => writeln!(out, "{:#}", verdict.json())?,
@@ -121,6 +110,36 @@ pub fn verify(
         (false, true) => ExitCode::from(PENDING),
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+/// The keys given one by one and in a file.
+///
+/// # Errors
+/// The file can't be read, a line of it is no key, or more witnesses are demanded than trusted.
+pub fn trust(vkeys: Vec<VerifierKey>, file: Option<&Path>, threshold: usize) -> anyhow::Result<Trust> {
+    let mut keys = vkeys;
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in lines {
+            keys.push(line.parse().with_context(|| format!("{}: `{line}`", file.display()))?);
+        }
+    }
+    let (witnesses, logs): (Vec<_>, Vec<_>) = keys.into_iter().partition(VerifierKey::is_cosigner);
+    if threshold > witnesses.len() {
+        bail!("{threshold} witnesses are demanded, and {} are trusted: give their keys too", witnesses.len());
+    }
+    Ok(Trust { logs, witnesses, threshold })
+}
+
+/// The texts of these files.
+///
+/// # Errors
+/// One can't be read.
+pub fn texts(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let read =
+        |file: &PathBuf| std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()));
+    files.iter().map(read).collect()
 }
 
 /// Event by event, then what is wrong with the whole, and what to do. The answers are words of the format and the

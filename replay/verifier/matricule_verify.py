@@ -597,7 +597,7 @@ def verify(path, trust):
             event.fail("checkpoint-signature", distrust)
         elif event.file:
             event.prove(files, checkpoint)
-    if index["completeness"]:
+    if index["completeness"] and not distrust:
         complete(index, events, found)
     erasers = {event.position: event.erases() for event in events}
     return verdict(checkpoint, found, [event.answer(erasers) for event in events])

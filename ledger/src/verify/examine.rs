@@ -9,6 +9,7 @@ use crate::leaf::{Entry, Hash, NO_LEAF, finish};
 use crate::merkle::Frontier;
 use crate::record::{AnyEvent, Ciphers, Raw};
 use crate::seal::{Known, Opened, SealError, Sealed, open_segment, parse};
+use crate::tree::TILE_WIDTH;
 use crate::{Ledger, Upcasters};
 use domain::context::{Actor, Reason};
 use domain::ids::SubjectId;
@@ -39,6 +40,8 @@ pub(super) struct Examined {
     from: u64,
     /// Of its stored leaves, when it is whole.
     pub subtree: Option<Hash>,
+    /// The roots of the tiles of 256 stored leaves that it fills.
+    pub tiles: Vec<Hash>,
     pub nonces: Vec<Use>,
     pub findings: Findings,
     /// Recorded times of its first and last event, microseconds since the Unix epoch.
@@ -123,13 +126,19 @@ fn examine_page(
     page.lines.reserve(usize::try_from(count).unwrap_or_default());
     page.entries.reserve(bytes.len());
     let ciphers = Ciphers::new(&keys);
-    let (mut expected, mut subtree) = (from, Frontier::default());
+    let (mut expected, mut subtree, mut tile) = (from, Frontier::default(), Frontier::default());
     for raw in each_row(&bytes, from) {
         let raw = raw?;
         page.place(&raw, &mut expected);
         page.line(&raw, look.map(|look| (look, upcasters, &ciphers)));
-        subtree.push(raw.leaf);
+        tile.push(raw.leaf);
+        if tile.size() == TILE_WIDTH {
+            page.tiles.push(tile.root());
+            subtree.push_perfect(tile.root(), TILE_WIDTH.trailing_zeros());
+            tile = Frontier::default();
+        }
     }
+    subtree.append(tile);
     page.missing(expected, from + count);
     page.subtree = (subtree.size() == count && page.findings.count(Check::PositionGap) == 0).then(|| subtree.root());
     page.bytes = bytes;

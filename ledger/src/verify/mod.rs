@@ -23,6 +23,7 @@ use crate::error::ReadError;
 use crate::leaf::Hash;
 use crate::merkle::Frontier;
 use crate::record::AnyEvent;
+use crate::tree::{TILE_WIDTH, perfect_root};
 use chain::Chains;
 use examine::{Examined, Look, earlier};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -47,6 +48,8 @@ pub struct Verified {
     pub opened: u64,
     /// Segments whose key is destroyed.
     pub erased: u64,
+    /// Stored tile roots found to be those of the leaves.
+    pub tiles: u64,
     /// What is wrong.
     pub findings: Findings,
 }
@@ -107,8 +110,38 @@ impl Ledger {
             progress(walk.done);
         }
         drop(pages);
-        let verified = walk.finish(size, stored).await?;
+        let tiles = std::mem::take(&mut walk.tiles);
+        let whole = walk.tree.is_some();
+        let mut verified = walk.finish(size, stored).await?;
+        if whole {
+            self.tiles_hold(tiles, &mut verified).await?;
+        }
         self.head_holds(verified).await
+    }
+
+    /// The stored tile roots are those of the leaves. Tiles that were filled since the walk began are passed over.
+    async fn tiles_hold(&self, tiles: Vec<Hash>, verified: &mut Verified) -> Result<(), ReadError> {
+        let mut computed = vec![tiles];
+        let mut rows =
+            sqlx::query_as::<_, (i16, i64, Hash)>("SELECT level, number, root FROM ledger.tile ORDER BY level, number")
+                .fetch(self.pool());
+        while let Some((level, number, root)) = rows.try_next().await? {
+            let level = usize::from(level.unsigned_abs());
+            while computed.len() <= level {
+                let below = computed.last().map(Vec::as_slice).unwrap_or_default();
+                computed.push(below.chunks_exact(TILE_WIDTH as usize).map(perfect_root).collect());
+            }
+            let known = usize::try_from(number).ok().and_then(|number| computed[level].get(number));
+            match known {
+                Some(known) if *known == root => verified.tiles += 1,
+                Some(_) => {
+                    let detail = format!("tile {number} of level {level} is not that of its leaves");
+                    verified.findings.push(Finding::of(Check::Tiles, detail));
+                }
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Nothing lies beyond the head, and its frontier has the root it is stored with.
@@ -147,6 +180,8 @@ struct Walk {
     tree: Option<Frontier>,
     chains: Chains,
     nonces: Nonces,
+    /// Of all full tiles so far: 32 bytes for 256 events.
+    tiles: Vec<Hash>,
     latest: i64,
     wanted: Vec<u64>,
     roots: BTreeMap<u64, Hash>,
@@ -162,6 +197,7 @@ impl Walk {
             tree: Some(Frontier::default()),
             chains: Chains::new(),
             nonces: Nonces::default(),
+            tiles: Vec::new(),
             latest: i64::MIN,
             wanted: roots_at.to_vec(),
             roots: roots_at.contains(&0).then(|| (0, Frontier::default().root())).into_iter().collect(),
@@ -182,6 +218,7 @@ impl Walk {
             }
             self.latest = last;
         }
+        self.tiles.append(&mut page.tiles);
         self.grow(&page, count);
         self.done += count;
         let found = self.chains.follow(page).await?;
@@ -230,7 +267,7 @@ impl Walk {
         self.findings.merge(repeated.await.map_err(|_| ReadError::Cancelled)?.map_err(no_room)?);
         let streams = self.chains.streams();
         let (roots, opened, erased, findings) = (self.roots, self.opened, self.erased, self.findings);
-        Ok(Verified { size, root, roots, streams, opened, erased, findings })
+        Ok(Verified { size, root, roots, streams, opened, erased, tiles: 0, findings })
     }
 }
 

@@ -5,11 +5,11 @@ use super::format::{
     About, Completeness, ErasedSegment, EventFile, FORMAT, HeadProof, Index, SegmentState, StreamRange,
 };
 use super::report;
-use super::verify::ERASING;
 use crate::account;
 use crate::language::Language;
 use anyhow::{Context, bail};
 use cqrs_es::Aggregate;
+use domain::Event;
 use domain::account::Account;
 use domain::guardian::Guardian;
 use domain::ids::AccountId;
@@ -125,9 +125,16 @@ type Found = (About, Vec<StreamRange>, BTreeSet<u64>);
 
 /// The streams of an account's life: its own, and those of every guardian record and pupil that ever belonged to it.
 async fn life(ledger: &Ledger, account: AccountId, size: u64) -> anyhow::Result<Found> {
-    let own = account::events(ledger, account).await?;
+    let own: BTreeSet<u64> =
+        ledger.stream_positions(Account::TYPE, &account.to_string()).await?.into_iter().collect();
+    if own.is_empty() {
+        bail!("there is no account {account}");
+    }
+    // Whom it concerns stands in the open: an event whose sealed values are damaged must not keep the rest back.
+    let own = read(ledger, &own).await?;
+    let own: Vec<Event> = own.iter().filter_map(|event| Event::decode(Account::TYPE, &event.payload).ok()).collect();
     let (mut streams, mut positions) = (Vec::new(), BTreeSet::new());
-    for stream_id in account::concerned(account, &own) {
+    for stream_id in account::concerned_by(account, &own) {
         for stream_type in [Account::TYPE, Guardian::TYPE, Pupil::TYPE] {
             let mut found = ledger.stream_positions(stream_type, &stream_id).await?;
             // What came meanwhile belongs to the next bundle.
@@ -188,14 +195,13 @@ async fn erased_by(pool: &PgPool, events: &[CanonicalEvent], size: u64) -> anyho
         .filter(|segment| segment.content == Content::Erased)
         .map(|segment| segment.subject.to_string())
         .collect();
-    let names: Vec<&str> = ERASING.iter().map(|(name, _)| *name).collect();
     let rows: Vec<(String, i64)> = sqlx::query_as(
         "SELECT stream_id, min(position) FROM ledger.event WHERE stream_type = ANY($1) AND stream_id = ANY($2) \
          AND event_type = ANY($3) AND position < $4 GROUP BY stream_id",
     )
     .bind([Account::TYPE, Guardian::TYPE, Pupil::TYPE].as_slice())
     .bind(erased.into_iter().collect::<Vec<_>>())
-    .bind(names)
+    .bind(Event::ERASING.as_slice())
     .bind(size.cast_signed())
     .fetch_all(pool)
     .await?;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// The names of the events that destroy a key, and the field of the payload that says whose.
-pub(super) const ERASING: [(&str, &str); 3] =
+const ERASING: [(&str, &str); 3] =
     [("AccountErased", "account"), ("GuardianErased", "guardian"), ("PupilErased", "pupil")];
 
 /// Which keys count.
@@ -159,7 +159,7 @@ pub fn verify(bytes: &[u8], trust: &Trust) -> Verdict {
             (Ok(_), signed) => prove(&files, *position, read, signed),
         }
     }
-    if let Some(completeness) = &index.completeness {
+    if let (Some(completeness), Ok(_)) = (&index.completeness, &checkpoint) {
         let found = completeness::verify(completeness, &index, &events);
         verdict.findings.extend(found.into_iter().map(|detail| (Check::Manifest, detail)));
     }

@@ -2,16 +2,20 @@
 //!
 //! 1. *Walk*: every leaf recomputed from its row, chained to its stream's previous one, the root from the leaves. Every
 //!    segment whose key is there is opened and held against its commitment; erased data is proved by its commitment.
-//! 2. *Manifests*: each recomputed at its size.
-//! 3. *Views*: each rebuilt beside the live one and compared row by row.
+//! 2. *Checkpoints*: the published one, those of each day and those kept elsewhere, against the roots at their sizes.
+//! 3. *Erasures* and *manifests*: each against what the ledger says.
+//! 4. *Views*: each rebuilt beside the live one and compared row by row.
 //!
 //! Everything is gone through, whatever is found: the report names each check, passed, failed or not made.
 
+mod checkpoints;
+mod erasures;
 mod manifests;
 mod report;
 
 pub use report::Format;
 
+use crate::bundle::Trust;
 use domain::Event;
 use ledger::{Check, Finding, Findings, Ledger, ReadError};
 use projections::{Comparison, DifferenceKind, Name, RebuildError, compare};
@@ -30,6 +34,15 @@ pub enum CheckError {
     /// The database.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+/// What comes from elsewhere than the database, and is believed.
+#[derive(Clone, Debug, Default)]
+pub struct Believed {
+    /// Public keys of the ledger and its witnesses.
+    pub trust: Trust,
+    /// Checkpoints kept elsewhere, as texts.
+    pub kept: Vec<String>,
 }
 
 /// What is being checked, for those who wait.
@@ -57,6 +70,10 @@ pub enum Outcome {
 pub enum NotMade {
     /// Positions are missing, so no root can be computed.
     PositionsMissing,
+    /// No checkpoint has been signed, and none is kept elsewhere.
+    NoCheckpoint,
+    /// No public key was given to trust.
+    NoKey,
 }
 
 /// What was found.
@@ -73,9 +90,12 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Whether every check was made and passed.
+    /// Whether nothing failed. A checkpoint that is not there, or whose key nobody gave, is told and no failure.
     pub fn is_sound(&self) -> bool {
-        self.outcomes.values().all(|outcome| matches!(outcome, Outcome::Passed(_)))
+        self.outcomes.values().all(|outcome| match outcome {
+            Outcome::Passed(_) | Outcome::NotMade(NotMade::NoCheckpoint | NotMade::NoKey) => true,
+            Outcome::Failed | Outcome::NotMade(NotMade::PositionsMissing) => false,
+        })
     }
 
     /// The checks that failed, in the order of reports.
@@ -96,11 +116,18 @@ impl Checked {
 pub async fn check(
     ledger: &Ledger,
     pool: &PgPool,
+    believed: &Believed,
     mut progress: impl FnMut(Stage, u64) + Send,
 ) -> Result<Checked, CheckError> {
-    let walked = ledger.verify_opened::<Event>(&[], |done| progress(Stage::Ledger, done)).await?;
+    let mut findings = Findings::default();
+    let checkpoints = checkpoints::read(ledger, pool, believed, &mut findings).await?;
+    let walked = ledger.verify_opened::<Event>(&checkpoints.sizes(), |done| progress(Stage::Ledger, done)).await?;
     let (size, streams, segments) = (walked.size, walked.streams, walked.opened + walked.erased);
     let mut checked = Checked { size, root: walked.root, outcomes: BTreeMap::new(), findings: walked.findings };
+    checkpoints.compare(size, &walked.roots, walked.root.is_some(), &mut findings);
+    checked.findings.merge(findings);
+    checkpoints.conclude(&mut checked);
+    checked.conclude(Check::Tiles, walked.tiles);
     for check in [Check::PositionGap, Check::Leaf, Check::ClockOrder, Check::Root, Check::EventForm] {
         checked.conclude(check, size);
     }
@@ -113,7 +140,10 @@ pub async fn check(
     }
     if walked.root.is_none() && checked.findings.count(Check::Root) == 0 {
         checked.outcomes.insert(Check::Root, Outcome::NotMade(NotMade::PositionsMissing));
+        checked.outcomes.insert(Check::Tiles, Outcome::NotMade(NotMade::PositionsMissing));
     }
+    let erasures = erasures::check(pool, &mut checked.findings).await?;
+    checked.conclude(Check::ErasureEvent, erasures);
     let manifests = manifests::check(ledger, &mut checked.findings).await?;
     checked.conclude(Check::Manifest, manifests);
     let mut rows = 0;

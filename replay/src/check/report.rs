@@ -85,5 +85,7 @@ impl Checked {
 fn told(language: Language, why: NotMade) -> &'static str {
     match why {
         NotMade::PositionsMissing => language.of("des positions manquent", "positions are missing"),
+        NotMade::NoCheckpoint => language.of("aucun point de contrôle", "there is no checkpoint"),
+        NotMade::NoKey => language.of("donnez la clé publique avec --vkey", "give the public key with --vkey"),
     }
 }

@@ -1,5 +1,6 @@
 //! The auditor's program against a real ledger.
 
+mod bundles;
 mod mutations;
 mod support;
 mod telling;

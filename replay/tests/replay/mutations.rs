@@ -1,17 +1,27 @@
 //! What was recorded passes every check, and each way of changing it behind the ledger's back fails the check that
 //! `docs/audit-bundles.md` names for it.
 
-mod forger;
+pub mod forger;
 
 use crate::support::Setting;
-use domain::context::{Actor, Reason};
+use domain::context::{Actor, Context, Reason};
+use domain::establishment::{Establishment, EstablishmentEvent};
+use domain::identifiers::{Degree, Uai};
+use domain::ids::CommandId;
 use forger::{Forger, flip};
 use ledger::Check::{self, *};
-use replay::check::{Checked, Format, Stage, check};
+use ledger::postgres::Role;
+use ledger::{Ledger, Unit};
+use replay::check::{Believed, Checked, Format, Outcome, Stage, check};
 use replay::language::Language;
 
 async fn checked(setting: &Setting) -> Checked {
-    check(&setting.ledger, &setting.pool, |_, _| {}).await.unwrap()
+    believing(setting, &Believed::default()).await
+}
+
+/// As whoever keeps something elsewhere checks.
+async fn believing(setting: &Setting, believed: &Believed) -> Checked {
+    check(&setting.ledger, &setting.pool, believed, |_, _| {}).await.unwrap()
 }
 
 /// A ledger with a small life in it, its views, and someone who will tamper with it.
@@ -43,7 +53,8 @@ async fn what_was_recorded_is_sound() {
     setting.live(60).await;
     setting.project().await;
     let mut stages = Vec::new();
-    let found = check(&setting.ledger, &setting.pool, |stage, _| stages.push(stage)).await.unwrap();
+    let found =
+        check(&setting.ledger, &setting.pool, &Believed::default(), |stage, _| stages.push(stage)).await.unwrap();
     assert!(found.is_sound(), "{}", found.report(Format::Text(Language::En)));
     assert_eq!((found.size, found.root), setting.ledger.root().await.map(|(size, root)| (size, Some(root))).unwrap());
     assert!(stages.contains(&Stage::Ledger) && stages.contains(&Stage::View(projections::Name::Audit)));
@@ -233,4 +244,116 @@ async fn a_stream_cut_short_or_left_out_fails_the_manifest_even_if_all_else_is_m
         fails(&setting, &forger, what, &[Manifest]).await;
     }
     assert!(checked(&setting).await.is_sound());
+}
+
+/// What fails, apart from the views.
+fn names(found: &Checked) -> Vec<Check> {
+    found.failed().into_iter().filter(|check| *check != ViewRows).collect()
+}
+
+/// Another instance, as after a restart: it knows nothing of what was before.
+async fn restarted(setting: &Setting) -> Ledger {
+    let pool = setting.database.pool(Role::Service, 5).await.unwrap();
+    Ledger::open(pool, setting.ledger.master().clone()).await.unwrap()
+}
+
+/// Goes on: a few establishments that nobody has heard of.
+pub async fn goes_on(ledger: &Ledger, events: u32, reference: Option<&str>) {
+    for number in 0..events {
+        let uai = Uai::from_number(210_100 + number).unwrap();
+        let id = uai.to_string();
+        let (name, academie, degree) = (None, None, Degree::Second);
+        let event = EstablishmentEvent::EstablishmentRegistered { uai, name, academie, degree };
+        let context = Context {
+            command: CommandId(uuid::Uuid::new_v4()),
+            actor: Actor::Service,
+            on_behalf_of: None,
+            reason: Reason::Rule,
+            reference: reference.map(str::to_owned),
+            effective_at: ledger.now(),
+        };
+        ledger.append(Unit::new(context).stream::<Establishment>(&id, 0, vec![event])).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_backup_put_back_and_a_fork_fail_checkpoint_extends() {
+    let mut setting = Setting::new(47).await;
+    setting.live(60).await;
+    let kept = setting.sign().await;
+    let forger = Forger::new(&setting.database).await;
+    let believed = Believed { trust: Setting::trust(), kept: vec![kept] };
+    let found = believing(&setting, &believed).await;
+    assert!(found.is_sound(), "{}", found.findings);
+    for check in [CheckpointExtends, CheckpointSignature] {
+        assert_eq!(found.outcomes[&check], Outcome::Passed(2), "the published one and the kept one");
+    }
+
+    // An older state, whole in itself, with the checkpoint that was published then: none.
+    let size = forger.number("SELECT size FROM ledger.head").await;
+    forger.run(&format!("DELETE FROM ledger.event WHERE position >= {size} - 10")).await;
+    forger.run("DELETE FROM ledger.tile; DELETE FROM ledger.checkpoint").await;
+    forger.rewrite().await;
+    assert_eq!(names(&checked(&setting).await), [], "nothing within the database tells");
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [CheckpointExtends], "{}", found.findings);
+    // And the service goes on, past where it had been.
+    let again = restarted(&setting).await;
+    goes_on(&again, 15, None).await;
+    again.close().await;
+    assert_eq!(names(&checked(&setting).await), []);
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [CheckpointExtends], "{}", found.findings);
+    forger.restore().await;
+
+    // Two forks: another last event, with leaves, tiles, head and a checkpoint that the right key signed.
+    forger.run(&format!("UPDATE ledger.event SET reason = 'rule', actor = 'service', reference = 'AAAAAAAAAA' WHERE position = {size} - 1")).await;
+    forger.run("DELETE FROM ledger.tile").await;
+    forger.rewrite().await;
+    let other = setting.sign().await;
+    assert_ne!(other, believed.kept[0]);
+    assert_eq!(names(&checked(&setting).await), []);
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [CheckpointExtends], "{}", found.findings);
+    forger.restore().await;
+
+    forger.run("UPDATE ledger.checkpoint SET note = replace(note, 'ecole', 'école')").await;
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [CheckpointSignature], "{}", found.findings);
+    forger.restore().await;
+    assert!(believing(&setting, &believed).await.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_tile_fails_tiles() {
+    let mut setting = Setting::new(48).await;
+    while setting.ledger.size() < 300 {
+        setting.live(20).await;
+    }
+    setting.sign().await;
+    let forger = Forger::new(&setting.database).await;
+    assert_eq!(checked(&setting).await.outcomes[&Tiles], Outcome::Passed(1));
+    assert_eq!(forger.run(&format!("UPDATE ledger.tile SET {}", flip("root", 0))).await, 1);
+    fails(&setting, &forger, "tile", &[Tiles]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_without_its_event_and_a_key_brought_back_fail_erasure_event() {
+    let (mut setting, forger) = tampered(49).await;
+    let destroy = "UPDATE keys.subject_key SET wrapped = NULL, destroyed_at = now() \
+                   WHERE subject = (SELECT subject FROM keys.subject_key ORDER BY subject LIMIT 1)";
+    assert_eq!(forger.run(destroy).await, 1);
+    fails(&setting, &forger, "erased without its event", &[ErasureEvent]).await;
+    let unit = loop {
+        if let Some(unit) = setting.world.erase() {
+            break unit;
+        }
+    };
+    setting.ledger.append(unit).await.unwrap();
+    let found = checked(&setting).await;
+    assert_eq!((names(&found), &found.outcomes[&ErasureEvent]), (vec![], &Outcome::Passed(1)), "{}", found.findings);
+    let back = "UPDATE keys.subject_key k SET wrapped = c.wrapped, destroyed_at = NULL FROM public.keys_subject_key c \
+                WHERE c.subject = k.subject AND k.wrapped IS NULL";
+    assert_eq!(forger.run(back).await, 1);
+    assert_eq!(names(&checked(&setting).await), [ErasureEvent]);
 }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 /// The columns that are tampered with and put back.
-const TABLES: [&str; 3] = ["ledger.event", "ledger.head", "keys.subject_key"];
+const TABLES: [&str; 5] = ["ledger.event", "ledger.head", "keys.subject_key", "ledger.tile", "ledger.checkpoint"];
 
 pub struct Forger {
     pub owner: PgPool,
