@@ -5,10 +5,12 @@
 pub mod access;
 pub mod activation;
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod delivery;
+pub mod erasure;
 pub mod headers;
 pub mod import;
 pub mod incident;

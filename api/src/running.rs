@@ -1,6 +1,7 @@
 //! The service's parts, opened in order, at work, and stopped in order.
 
 use crate::app::{App, Parts};
+use crate::audit;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
@@ -68,6 +69,7 @@ impl Running {
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
+        audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
         let keys = Keys::new(db.clone(), ledger.clone());

@@ -75,9 +75,22 @@ impl TestService {
         Self::over(database, config, keys, clock, |router| router).await
     }
 
+    /// Its database.
+    pub fn database(&self) -> &ledger::postgres::Database {
+        &self.database
+    }
+
     /// What its handlers share.
     pub fn app(&self) -> &App {
         &self.running.app
+    }
+
+    /// A connection as the owner of the schema, who may do what the service may not.
+    ///
+    /// # Panics
+    /// The database does not answer.
+    pub async fn owner(&self) -> sqlx::PgPool {
+        self.database.pool(ledger::postgres::Role::Owner, 1).await.expect("the database answers")
     }
 
     /// A browser without cookies, that prefers French.

@@ -1,7 +1,9 @@
 //! What is done from time to time: expired rows go, in bounded batches, and signing keys take turns.
 
 use crate::app::App;
-use crate::{oidc, session};
+use crate::erasure::entitlement::Daily;
+use crate::erasure::{Eraser, follow_up};
+use crate::{audit, oidc, session};
 use ledger::access::{drop_months, keep_months};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -16,13 +18,25 @@ const MONTHS_AHEAD: u32 = 2;
 /// Starts the rounds. Several instances may tidy at once.
 pub fn start(app: App) -> JoinHandle<()> {
     tokio::spawn(async move {
+        let mut daily = Daily::default();
         loop {
             tokio::time::sleep(EVERY).await;
             if let Err(error) = round(&app).await {
                 tracing::error!(%error, "tidying failed");
             }
+            if let Err(error) = retention(&app, &mut daily).await {
+                tracing::error!(%error, "looking for people past retention failed");
+            }
         }
     })
+}
+
+/// A bounded piece of the day's search for people whose entitlement ended.
+///
+/// # Errors
+/// When the database, the register or the views fail; the next round goes on.
+pub async fn retention(app: &App, daily: &mut Daily) -> anyhow::Result<()> {
+    Ok(daily.round(&Eraser::of(app), app.config.retention.ended_entitlement.delta()).await?)
 }
 
 /// One round.
@@ -39,8 +53,10 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     if months > 0 {
         tracing::info!(months, "the access log let go of what is past its retention");
     }
+    follow_up(&app.db).await?;
     for _ in 0..BATCHES {
-        let more = oidc::delete_expired(&app.db, now).await?;
+        let kept = now - app.config.retention.access_log.delta();
+        let more = oidc::delete_expired(&app.db, now).await? | audit::sweep(&app.db, kept).await?;
         let swept = session::sweep(&app.db, now).await?;
         let purged = app.ledger.vault_purge(now, 1000).await?;
         if !more && swept == 0 && purged == 0 {

@@ -1,6 +1,7 @@
 //! The union of all events: what a reader of the whole ledger meets.
 
 use crate::account::{Account, AccountEvent};
+use crate::auditor::{Auditor, AuditorEvent};
 use crate::establishment::{Establishment, EstablishmentEvent};
 use crate::guardian::{Guardian, GuardianEvent};
 use crate::ids::SubjectId;
@@ -8,6 +9,7 @@ use crate::ledger_manifest::{LedgerManifest, LedgerManifestEvent};
 use crate::personal::{Sealable, Segment};
 use crate::pupil::{Pupil, PupilEvent};
 use crate::relying_party::{RelyingParty, RelyingPartyEvent};
+use crate::rules::{Rules, RulesEvent};
 use cqrs_es::{Aggregate, DomainEvent};
 
 /// An event of any aggregate.
@@ -25,6 +27,10 @@ pub enum Event {
     LedgerManifest(LedgerManifestEvent),
     /// Of a relying party.
     RelyingParty(RelyingPartyEvent),
+    /// Of an auditor.
+    Auditor(AuditorEvent),
+    /// Of the rules in force.
+    Rules(RulesEvent),
 }
 
 /// A stored payload could not be understood.
@@ -39,6 +45,17 @@ pub enum DecodeError {
 }
 
 impl Event {
+    /// The kinds of streams that this version knows.
+    pub const STREAM_TYPES: [&'static str; 7] = [
+        Pupil::TYPE,
+        Guardian::TYPE,
+        Account::TYPE,
+        Establishment::TYPE,
+        RelyingParty::TYPE,
+        Auditor::TYPE,
+        Rules::TYPE,
+    ];
+
     /// Decodes a payload by the type of its stream. Personal fields are still sealed afterwards.
     ///
     /// # Errors
@@ -51,6 +68,8 @@ impl Event {
             Establishment::TYPE => Ok(Self::Establishment(serde_json::from_slice(payload)?)),
             LedgerManifest::TYPE => Ok(Self::LedgerManifest(serde_json::from_slice(payload)?)),
             RelyingParty::TYPE => Ok(Self::RelyingParty(serde_json::from_slice(payload)?)),
+            Auditor::TYPE => Ok(Self::Auditor(serde_json::from_slice(payload)?)),
+            Rules::TYPE => Ok(Self::Rules(serde_json::from_slice(payload)?)),
             other => Err(DecodeError::UnknownStream(other.to_owned())),
         }
     }
@@ -64,6 +83,8 @@ impl Event {
             Self::Establishment(_) => Establishment::TYPE,
             Self::LedgerManifest(_) => LedgerManifest::TYPE,
             Self::RelyingParty(_) => RelyingParty::TYPE,
+            Self::Auditor(_) => Auditor::TYPE,
+            Self::Rules(_) => Rules::TYPE,
         }
     }
 
@@ -79,6 +100,29 @@ impl Event {
             Self::Establishment(event) => serde_json::to_string(event),
             Self::LedgerManifest(event) => serde_json::to_string(event),
             Self::RelyingParty(event) => serde_json::to_string(event),
+            Self::Auditor(event) => serde_json::to_string(event),
+            Self::Rules(event) => serde_json::to_string(event),
+        }
+    }
+
+    /// The stored names of all events, of whichever aggregate.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let own = [PupilEvent::NAMES, GuardianEvent::NAMES, AccountEvent::NAMES, EstablishmentEvent::NAMES];
+        let others = [LedgerManifestEvent::NAMES, RelyingPartyEvent::NAMES, AuditorEvent::NAMES, RulesEvent::NAMES];
+        own.into_iter().chain(others).flatten().copied()
+    }
+
+    /// The version of its stored form.
+    pub fn event_version(&self) -> String {
+        match self {
+            Self::Pupil(event) => event.event_version(),
+            Self::Guardian(event) => event.event_version(),
+            Self::Account(event) => event.event_version(),
+            Self::Establishment(event) => event.event_version(),
+            Self::LedgerManifest(event) => event.event_version(),
+            Self::RelyingParty(event) => event.event_version(),
+            Self::Auditor(event) => event.event_version(),
+            Self::Rules(event) => event.event_version(),
         }
     }
 
@@ -90,6 +134,7 @@ impl Event {
             Self::Account(AccountEvent::AccountErased { account, .. }) => Some((*account).into()),
             Self::Pupil(_) | Self::Guardian(_) | Self::Account(_) => None,
             Self::Establishment(_) | Self::LedgerManifest(_) | Self::RelyingParty(_) => None,
+            Self::Auditor(_) | Self::Rules(_) => None,
         }
     }
 
@@ -105,6 +150,8 @@ impl Event {
             Self::Establishment(event) => event.event_type(),
             Self::LedgerManifest(event) => event.event_type(),
             Self::RelyingParty(event) => event.event_type(),
+            Self::Auditor(event) => event.event_type(),
+            Self::Rules(event) => event.event_type(),
         }
     }
 }
@@ -118,13 +165,16 @@ impl Sealable for Event {
             Self::Establishment(event) => event.segments(),
             Self::LedgerManifest(event) => event.segments(),
             Self::RelyingParty(event) => event.segments(),
+            Self::Auditor(event) => event.segments(),
+            Self::Rules(event) => event.segments(),
         }
     }
 }
 
-/// Names the variants of an event enum for the ledger: the stored `event_type` is the variant's name.
+/// Names the variants of an event enum for the ledger: the stored `event_type` is the variant's name. A variant whose
+/// payload has changed names its own version: `LoginAssigned = "2"`.
 macro_rules! event_names {
-    ($enum:ident, version $version:literal: $($variant:ident),+ $(,)?) => {
+    ($enum:ident, version $version:literal: $($variant:ident $(= $own:literal)?),+ $(,)?) => {
         impl $enum {
             /// The stored names of all variants.
             pub const NAMES: &[&str] = &[$(stringify!($variant)),+];
@@ -138,7 +188,10 @@ macro_rules! event_names {
             }
 
             fn event_version(&self) -> String {
-                $version.to_owned()
+                match self {
+                    // The variant's own version, or that of the enum.
+                    $(Self::$variant { .. } => [$($own,)? $version][0].to_owned(),)+
+                }
             }
         }
     };

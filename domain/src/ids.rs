@@ -54,6 +54,14 @@ opaque_id!(
     RelyingPartyId
 );
 opaque_id!(
+    /// One auditor.
+    AuditorId
+);
+opaque_id!(
+    /// One request to see what is masked to auditors.
+    DisclosureId
+);
+opaque_id!(
     /// One run of an import, from its first chunk to its report.
     ImportId
 );

@@ -3,6 +3,7 @@
 //! Pure: no clock, no randomness, no I/O. Whatever a decision needs is passed in.
 
 pub mod account;
+pub mod auditor;
 pub mod context;
 pub mod erasure;
 pub mod establishment;
@@ -15,6 +16,7 @@ pub mod personal;
 pub mod pupil;
 pub mod reference;
 pub mod relying_party;
+pub mod rules;
 pub mod samples;
 
 pub use event::{DecodeError, Event};

@@ -1,16 +1,18 @@
 //! One plainly fictional sample of every event, for golden files, catalogues of sentences and tests of readers.
 
 use crate::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use crate::auditor::AuditorEvent;
 use crate::erasure::Grounds;
 use crate::establishment::{EstablishmentEvent, ExportFormat, ImportCounts};
 use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
-use crate::ids::{AccountId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
+use crate::ids::{AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
 use crate::ledger_manifest::LedgerManifestEvent;
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
 use crate::relying_party::{ClientAuthentication, Establishments, Registration, RelyingPartyEvent};
+use crate::rules::{Rulebook, RulesEvent};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use uuid::Uuid;
 
@@ -24,6 +26,9 @@ const FLOW: FlowId = FlowId(Uuid::from_u128(4));
 const SECRET: SecretId = SecretId(Uuid::from_u128(5));
 const RELYING_PARTY: RelyingPartyId = RelyingPartyId(Uuid::from_u128(6));
 const IMPORT: ImportId = ImportId(Uuid::from_u128(7));
+const AUDITOR: AuditorId = AuditorId(Uuid::from_u128(8));
+const SECOND_AUDITOR: AuditorId = AuditorId(Uuid::from_u128(9));
+const DISCLOSURE: DisclosureId = DisclosureId(Uuid::from_u128(10));
 
 /// One sample of every variant of every event, in the order of their declaration.
 pub fn every_event() -> Vec<Event> {
@@ -33,7 +38,10 @@ pub fn every_event() -> Vec<Event> {
     let establishment = establishment_events().into_iter().map(Event::Establishment);
     let manifest = ledger_manifest_events().into_iter().map(Event::LedgerManifest);
     let relying_party = relying_party_events().into_iter().map(Event::RelyingParty);
-    pupil.chain(guardian).chain(account).chain(establishment).chain(manifest).chain(relying_party).collect()
+    let auditor = auditor_events().into_iter().map(Event::Auditor);
+    let rules = rules_events().into_iter().map(Event::Rules);
+    let people = pupil.chain(guardian).chain(account);
+    people.chain(establishment).chain(manifest).chain(relying_party).chain(auditor).chain(rules).collect()
 }
 
 /// Parses what is known to be well-formed.
@@ -223,6 +231,26 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
     ]
 }
 
+fn auditor_events() -> Vec<AuditorEvent> {
+    let digest = || "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned();
+    vec![
+        AuditorEvent::AuditorAppointed { auditor: AUDITOR, number: "A-17".into(), credential: SECRET },
+        AuditorEvent::AuditorCredentialReplaced { credential: SECRET },
+        AuditorEvent::AuditorDismissed {},
+        AuditorEvent::DisclosureRequested { disclosure: DISCLOSURE, digest: digest(), expires_at: moment() },
+        AuditorEvent::DisclosureApproved { disclosure: DISCLOSURE, by: SECOND_AUDITOR, until: moment() },
+        AuditorEvent::DisclosureRefused { disclosure: DISCLOSURE, by: SECOND_AUDITOR },
+    ]
+}
+
+fn rules_events() -> Vec<RulesEvent> {
+    let rules = Rulebook {
+        decisions: [("account".to_owned(), 1)].into(),
+        settings: [("activation.code_lifetime".to_owned(), "30min".to_owned())].into(),
+    };
+    vec![RulesEvent::RulesAnnounced { number: 1, program: "0.1.0".into(), rules }]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,15 +259,7 @@ mod tests {
     #[test]
     fn every_variant_has_a_sample() {
         let sampled: Vec<String> = every_event().iter().map(Event::event_type).collect();
-        let declared = [
-            PupilEvent::NAMES,
-            GuardianEvent::NAMES,
-            AccountEvent::NAMES,
-            EstablishmentEvent::NAMES,
-            LedgerManifestEvent::NAMES,
-            RelyingPartyEvent::NAMES,
-        ]
-        .concat();
+        let declared: Vec<&str> = Event::names().collect();
         assert_eq!(sampled, declared);
     }
 

@@ -1,21 +1,24 @@
 //! Reading many events fast: a page comes as one `COPY … TO STDOUT (FORMAT BINARY)`, its keys in one query, and is
 //! decoded away from the async threads; the next pages are on their way meanwhile.
 
+use crate::copy::{Fields, copy_out};
 use crate::error::ReadError;
 use crate::record::{AnyEvent, Ciphers, Raw, RecordedEvent, broken, subjects};
 use crate::seal::Known;
 use crate::{Ledger, Upcasters};
 use domain::ids::SubjectId;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use sqlx::postgres::PgPoolCopyExt;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Events per page of a stream: large enough to make a query's fixed cost small, small enough to keep in memory.
 pub(crate) const PAGE: u64 = 8192;
+
 /// Pages of a stream under way at a time: the database, the wire and two decoders are then busy together.
 const AHEAD: usize = 4;
+/// Below so many events a prepared query is faster than a COPY, which is planned each time.
+const FEW: u64 = 64;
 /// Rows of a single page decoded together by one thread.
 const CHUNK: usize = 1024;
 /// Bytes of a row, about: what a page's buffer starts with.
@@ -32,6 +35,24 @@ pub(crate) struct Page {
     /// Where each row's first field begins.
     rows: Vec<usize>,
     keys: HashMap<SubjectId, Known>,
+}
+
+/// Buffers that pages lay in and the next ones can: the system would take such large ones back and give new ones,
+/// zeroed, each time. Cheap to clone.
+#[derive(Clone, Default)]
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Buffers {
+    /// An empty one with room for so many events, up to a page.
+    fn take(&self, events: u64) -> Vec<u8> {
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| Vec::with_capacity(usize::try_from(events.min(PAGE)).unwrap_or_default() * ROW))
+    }
+
+    pub(crate) fn give(&self, mut used: Vec<u8>) {
+        used.clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(used);
+    }
 }
 
 impl Ledger {
@@ -64,65 +85,88 @@ impl Ledger {
         to: u64,
     ) -> impl Stream<Item = Result<Vec<RecordedEvent<E>>, ReadError>> + Send + use<E> {
         let ledger = self.clone();
+        let buffers = Buffers::default();
         let pages = stream::iter((from..to).step_by(PAGE as usize)).map(move |first| {
-            let page = tokio::spawn(ledger.clone().whole_page(first, PAGE.min(to - first)));
+            let page = tokio::spawn(ledger.clone().whole_page(first, PAGE.min(to - first), buffers.clone()));
             async move { page.await.map_err(|_| ReadError::Cancelled)? }
         });
         pages.buffered(AHEAD)
     }
 
-    async fn whole_page<E: AnyEvent>(self, from: u64, count: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
-        let page = self.fetch(from, count).await?;
+    async fn whole_page<E: AnyEvent>(
+        self,
+        from: u64,
+        count: u64,
+        buffers: Buffers,
+    ) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let page = self.fetch(from, count, buffers.take(count)).await?;
         if page.len() as u64 != count {
             return Err(broken(from + page.len() as u64, &"missing"));
         }
         let upcasters = self.upcasters();
-        let decoded = tokio::task::spawn_blocking(move || page.decode(0, page.len(), &upcasters, from));
+        let decoded = tokio::task::spawn_blocking(move || {
+            let events = page.decode(0, page.len(), &upcasters, from);
+            buffers.give(page.bytes);
+            events
+        });
         decoded.await.map_err(|_| ReadError::Cancelled)?
     }
 
     /// One page of any size.
     pub(crate) async fn page<E: AnyEvent>(&self, from: u64, limit: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        // What was recorded a moment ago, mostly: whoever reads it is waited for.
+        if self.size().saturating_sub(from).min(limit) < FEW {
+            return self.few(from, limit).await;
+        }
         let page = self.clone().start(from, limit).await.map_err(|_| ReadError::Cancelled)??;
         self.decode(page, from).await
     }
 
     /// A task of its own: a connection left in the middle of a COPY would be of no more use.
     pub(crate) fn start(self, from: u64, limit: u64) -> tokio::task::JoinHandle<Result<Page, ReadError>> {
-        tokio::spawn(async move { self.fetch(from, limit).await })
+        tokio::spawn(async move { self.fetch(from, limit, Buffers::default().take(limit)).await })
     }
 
-    async fn fetch(&self, from: u64, limit: u64) -> Result<Page, ReadError> {
-        let bytes = self.copy(from, limit).await?;
+    async fn fetch(&self, from: u64, limit: u64, mut bytes: Vec<u8>) -> Result<Page, ReadError> {
+        self.copy(from, limit, &mut bytes).await?;
         let mut rows = Vec::new();
         let mut wanted = HashSet::new();
         let mut reader = Fields::after_header(&bytes).ok_or_else(|| malformed(from))?;
-        while let Some(start) = reader.next_row().ok_or_else(|| malformed(from))? {
+        while let Some(start) = reader.next_row(COLUMNS).ok_or_else(|| malformed(from))? {
             let expected = from + rows.len() as u64;
             rows.push(start);
             let (position, segments) = reader.position_and_segments().ok_or_else(|| malformed(expected))?;
             if position != expected {
                 return Err(broken(expected, &format!("missing; {position} follows")));
             }
-            wanted.extend(subjects(position, segments)?);
+            for subject in subjects(position, segments)? {
+                wanted.insert(subject?);
+            }
         }
-        let keys = self.keys().get(wanted).await?;
+        let time = |start: Option<&usize>| {
+            let row = start.and_then(|start| Fields { bytes: &bytes, at: *start }.row());
+            row.map_or(0, |row| row.recorded_at)
+        };
+        let keys = self.keys().get_created(wanted, time(rows.first()), time(rows.last())).await?;
         Ok(Page { bytes, rows, keys })
     }
 
     /// The rows from a position on, as PostgreSQL sends them.
-    pub(crate) async fn copy(&self, from: u64, limit: u64) -> Result<Vec<u8>, ReadError> {
+    async fn copy(&self, from: u64, limit: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
         let to = from.saturating_add(limit).min(i64::MAX as u64);
         let copy = format!(
             "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
              recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
              WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
         );
-        let mut bytes = Vec::with_capacity(usize::try_from(limit.min(PAGE)).unwrap_or_default() * ROW);
-        let mut messages = self.pool().copy_out_raw(&copy).await?;
-        while let Some(message) = messages.try_next().await? {
-            bytes.extend_from_slice(&message);
-        }
+        Ok(copy_out(self.pool(), &copy, bytes).await?)
+    }
+
+    /// The rows of these positions, whatever they hold: for whoever looks for faults. In a buffer of `buffers`, to be
+    /// given back.
+    pub(crate) async fn rows(&self, from: u64, count: u64, buffers: &Buffers) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = buffers.take(count);
+        self.copy(from, count, &mut bytes).await?;
         Ok(bytes)
     }
 
@@ -177,7 +221,7 @@ pub(crate) fn each_row(bytes: &[u8], from: u64) -> impl Iterator<Item = Result<R
     let mut rest = Some(Fields::after_header(bytes));
     let mut position = from;
     std::iter::from_fn(move || {
-        let read = rest.take()?.and_then(|mut fields| match fields.next_row()? {
+        let read = rest.take()?.and_then(|mut fields| match fields.next_row(COLUMNS)? {
             None => Some(None),
             Some(_) => fields.row().map(|row| Some((row, fields))),
         });
@@ -197,70 +241,7 @@ fn malformed(position: u64) -> ReadError {
     broken(position, &"the database sent a malformed row")
 }
 
-/// Walks PostgreSQL's binary COPY format.
-struct Fields<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
 impl<'a> Fields<'a> {
-    /// Skips the file header: signature, flags, extension.
-    fn after_header(bytes: &'a [u8]) -> Option<Self> {
-        let mut fields = Self { bytes, at: 0 };
-        if fields.take(11)? != b"PGCOPY\n\xff\r\n\0" {
-            return None;
-        }
-        fields.take(4)?;
-        let extension = fields.array().map(u32::from_be_bytes)?;
-        fields.take(extension as usize)?;
-        Some(fields)
-    }
-
-    /// Steps to the next row's first field; `Some(None)` at the end.
-    fn next_row(&mut self) -> Option<Option<usize>> {
-        match i16::from_be_bytes(self.array()?) {
-            -1 => Some(None),
-            COLUMNS => Some(Some(self.at)),
-            _ => None,
-        }
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..)?.get(..length)?;
-        self.at += length;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn optional(&mut self) -> Option<Option<&'a [u8]>> {
-        match i32::from_be_bytes(self.array()?) {
-            -1 => Some(None),
-            length => self.take(usize::try_from(length).ok()?).map(Some),
-        }
-    }
-
-    fn field(&mut self) -> Option<&'a [u8]> {
-        self.optional()?
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.field()?).ok()
-    }
-
-    fn optional_text(&mut self) -> Option<Option<&'a str>> {
-        match self.optional()? {
-            None => Some(None),
-            Some(bytes) => std::str::from_utf8(bytes).ok().map(Some),
-        }
-    }
-
-    fn number(&mut self) -> Option<i64> {
-        Some(i64::from_be_bytes(self.field()?.try_into().ok()?))
-    }
-
     /// What tells which keys a row needs; the rest is stepped over unread.
     fn position_and_segments(&mut self) -> Option<(u64, &'a [u8])> {
         let position = u64::try_from(self.number()?).ok()?;

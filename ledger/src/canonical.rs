@@ -6,7 +6,7 @@ use crate::error::ReadError;
 use crate::leaf::{Entry, Hash, NO_LEAF};
 use crate::reader::{COLUMNS, raw};
 use crate::record::{Ciphers, Raw, subjects};
-use crate::seal::{open_segment, parse};
+use crate::seal::parse;
 use domain::ids::SubjectId;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -123,7 +123,9 @@ impl Ledger {
         let mut wanted: HashSet<SubjectId> = HashSet::new();
         for row in &rows {
             let raw = raw(row)?;
-            wanted.extend(subjects(raw.position, raw.segments)?);
+            for subject in subjects(raw.position, raw.segments)? {
+                wanted.insert(subject?);
+            }
         }
         let known = self.keys().get(wanted).await?;
         let ciphers = Ciphers::new(&known);
@@ -168,17 +170,17 @@ fn event(row: &PgRow, ciphers: &Ciphers<'_>) -> Result<CanonicalEvent, ReadError
 
 fn segments(raw: &Raw<'_>, ciphers: &Ciphers<'_>) -> Result<Vec<CanonicalSegment>, ReadError> {
     let sealed = parse(raw.segments).map_err(|error| crate::record::broken(raw.position, &error))?;
-    let mut aad = raw.place().aad();
+    let mut room = ciphers.room.borrow_mut();
+    room.enter(raw.place());
     let mut segments = Vec::with_capacity(sealed.len());
     for (index, sealed) in sealed.iter().enumerate() {
         let content = match ciphers.get(sealed.subject) {
             Ok(None) => Content::Erased,
             Err(_) => Content::Damaged,
-            Ok(Some(cipher)) => match open_segment(raw.place(), &mut aad, index as u16, sealed, &cipher) {
-                Ok(opened) => Content::Open {
-                    blind: opened.blind().to_vec(),
-                    plaintext: Zeroizing::new(opened.plaintext().to_vec()),
-                },
+            Ok(Some(cipher)) => match room.open_blinded(raw.place(), index as u16, sealed, &cipher) {
+                Ok((blind, plain)) => {
+                    Content::Open { blind: blind.to_vec(), plaintext: Zeroizing::new(plain.to_vec()) }
+                }
                 Err(_) => Content::Damaged,
             },
         };

@@ -16,6 +16,7 @@ pub mod access;
 mod bulk;
 mod canonical;
 pub mod checkpoint;
+mod copy;
 mod error;
 mod execute;
 pub mod leaf;
@@ -39,7 +40,7 @@ pub mod writer;
 
 pub use canonical::{CanonicalEvent, CanonicalSegment, Content};
 pub use error::{AppendError, ExecuteError, ReadError};
-pub use record::{AnyEvent, RecordedEvent};
+pub use record::{AnyEvent, Header, RecordedEvent};
 pub use seal::{MasterKeys, MasterKeysError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};

@@ -3,7 +3,7 @@
 
 use crate::Ledger;
 use crate::error::ReadError;
-use crate::record::{AnyEvent, Ciphers, Raw, RecordedEvent, broken, subjects};
+use crate::record::{AnyEvent, Ciphers, Header, Raw, RecordedEvent, broken, subjects};
 use domain::ids::{CommandId, SubjectId};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments, Encode, Postgres, Row, Type};
@@ -114,6 +114,19 @@ impl Ledger {
         self.select("WHERE e.reference = $1 ORDER BY e.position", arguments1(reference)?).await
     }
 
+    /// What the event at a position is, whether or not it can be decoded; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn header(&self, position: u64) -> Result<Option<Header>, ReadError> {
+        let found: Option<(String, String)> =
+            sqlx::query_as("SELECT stream_type, event_type FROM ledger.event WHERE position = $1")
+                .bind(clamp(position))
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(found.map(|(stream_type, event_type)| Header { stream_type, event_type }))
+    }
+
     async fn select<E: AnyEvent>(
         &self,
         tail: &str,
@@ -125,6 +138,17 @@ impl Ledger {
         self.decode_rows(rows, |raw, upcasters, ciphers| raw.decode(upcasters, ciphers)).await
     }
 
+    /// A page of few events, read by a prepared query.
+    pub(crate) async fn few<E: AnyEvent>(&self, from: u64, limit: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
+        let range = arguments2(clamp(from), clamp(from.saturating_add(limit)))?;
+        let events = self.select("WHERE e.position >= $1 AND e.position < $2 ORDER BY e.position", range).await?;
+        match events.iter().zip(from..).find(|(event, expected): &(&RecordedEvent<E>, u64)| event.position != *expected)
+        {
+            Some((event, expected)) => Err(broken(expected, &format!("missing; {} follows", event.position))),
+            None => Ok(events),
+        }
+    }
+
     /// Decodes rows of [`COLUMNS`], with the keys they need fetched in one query.
     pub(crate) async fn decode_rows<T: Send + 'static>(
         &self,
@@ -134,7 +158,9 @@ impl Ledger {
         let mut wanted: HashSet<SubjectId> = HashSet::new();
         for row in &rows {
             let raw = raw(row)?;
-            wanted.extend(subjects(raw.position, raw.segments)?);
+            for subject in subjects(raw.position, raw.segments)? {
+                wanted.insert(subject?);
+            }
         }
         let known = self.keys().get(wanted).await?;
         let upcasters = self.upcasters();

@@ -3,7 +3,7 @@
 use crate::Upcasters;
 use crate::error::ReadError;
 use crate::leaf::Hash;
-use crate::seal::{Cipher, Known, Place, SealError, open_segment, parse};
+use crate::seal::{Cipher, Known, Place, Room, SealError, segments};
 use chrono::{DateTime, Utc};
 use domain::context::{Actor, Reason};
 use domain::ids::{CommandId, SubjectId};
@@ -59,6 +59,15 @@ pub struct RecordedEvent<E = domain::Event> {
     pub event: E,
 }
 
+/// What an event is, as its row says: known even where its payload can't be decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Kind of aggregate.
+    pub stream_type: String,
+    /// The event's name.
+    pub event_type: String,
+}
+
 /// A row of `ledger.event`, borrowed from wherever it was read.
 #[derive(Clone, Copy)]
 pub(crate) struct Raw<'a> {
@@ -89,11 +98,12 @@ const READY: usize = 8;
 pub(crate) struct Ciphers<'k> {
     known: &'k HashMap<SubjectId, Known>,
     ready: RefCell<VecDeque<(SubjectId, Rc<Cipher>)>>,
+    pub(crate) room: RefCell<Room>,
 }
 
 impl<'k> Ciphers<'k> {
     pub(crate) fn new(known: &'k HashMap<SubjectId, Known>) -> Self {
-        Self { known, ready: RefCell::default() }
+        Self { known, ready: RefCell::default(), room: RefCell::default() }
     }
 
     /// The subject's cipher; `None` when the key is destroyed.
@@ -113,9 +123,12 @@ impl<'k> Ciphers<'k> {
 }
 
 /// Who has a segment in this frame.
-pub(crate) fn subjects(position: u64, frame: &[u8]) -> Result<Vec<SubjectId>, ReadError> {
-    let sealed = parse(frame).map_err(|error| broken(position, &error))?;
-    Ok(sealed.into_iter().map(|sealed| sealed.subject).collect())
+pub(crate) fn subjects(
+    position: u64,
+    frame: &[u8],
+) -> Result<impl Iterator<Item = Result<SubjectId, ReadError>>, ReadError> {
+    let sealed = segments(frame).map_err(|error| broken(position, &error))?;
+    Ok(sealed.map(move |sealed| sealed.map(|sealed| sealed.subject).map_err(|error| broken(position, &error))))
 }
 
 /// Puts an event's personal fields back.
@@ -128,23 +141,24 @@ pub(crate) fn reveal(
     if frame.is_empty() && event.segments().is_empty() {
         return Ok(());
     }
-    let sealed = parse(frame).map_err(|error| error.to_string())?;
+    let sealed = segments(frame).map_err(|error| error.to_string())?;
     let fields = event.segments();
-    if sealed.len() != fields.len() {
-        return Err(format!("{} sealed segments for {} personal fields", sealed.len(), fields.len()));
+    if sealed.left() != fields.len() {
+        return Err(format!("{} sealed segments for {} personal fields", sealed.left(), fields.len()));
     }
-    let mut aad = place.aad();
-    for (index, (field, sealed)) in fields.into_iter().zip(&sealed).enumerate() {
+    let mut room = ciphers.room.borrow_mut();
+    room.enter(place);
+    for (index, (field, sealed)) in fields.into_iter().zip(sealed).enumerate() {
+        let sealed = sealed.map_err(|error| error.to_string())?;
         if field.subject() != sealed.subject {
             return Err(format!("segment {index} is of another subject than its field"));
         }
         match ciphers.get(sealed.subject).map_err(|error| error.to_string())? {
             None => field.erase(),
             Some(cipher) => {
-                let opened = open_segment(place, &mut aad, index as u16, sealed, &cipher);
-                let opened = opened.map_err(|error| error.to_string())?;
+                let plain = room.open(place, index as u16, &sealed, &cipher).map_err(|error| error.to_string())?;
                 // serde's message may quote the value.
-                field.reveal(opened.plaintext()).map_err(|_| format!("segment {index} is not of its field's type"))?;
+                field.reveal(plain).map_err(|_| format!("segment {index} is not of its field's type"))?;
             }
         }
     }

@@ -72,7 +72,9 @@ where
             let position = metadata.get("position").and_then(|text| text.parse().ok()).unwrap_or_default();
             let frame = metadata.remove("segments").unwrap_or_default();
             let frame = BASE64.decode(frame).map_err(|error| broken(position, &error))?;
-            wanted.extend(subjects(position, &frame)?);
+            for subject in subjects(position, &frame)? {
+                wanted.insert(subject?);
+            }
             read.push((row, metadata, frame, position));
         }
         let known = self.ledger.keys().get(wanted).await?;

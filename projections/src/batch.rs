@@ -1,6 +1,7 @@
 //! One batch of events into one view: rows and checkpoint in one transaction, so that every event counts exactly
 //! once, whatever crashes.
 
+use crate::poison::Skips;
 use crate::projection::{Fault, FoldError, Name};
 use ledger::RecordedEvent;
 use sqlx::{Connection, PgConnection};
@@ -27,15 +28,16 @@ impl From<FoldError> for BatchError {
 }
 
 /// Applies `events` to the tables of the connection's search path, whose checkpoint must stand at the first of them,
-/// in a transaction begun with `begin`. Returns the new checkpoint.
+/// in a transaction begun with `begin`, all but those to be skipped. Returns the new checkpoint.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
     name: Name,
     begin: String,
     events: &[RecordedEvent],
+    skips: &Skips,
 ) -> Result<u64, BatchError> {
     let mut transaction = connection.begin_with(begin).await?;
-    let next = apply_within(&mut transaction, name, events).await?;
+    let next = apply_within(&mut transaction, name, events, skips).await?;
     transaction.commit().await?;
     Ok(next)
 }
@@ -45,6 +47,7 @@ pub(crate) async fn apply_within(
     connection: &mut PgConnection,
     name: Name,
     events: &[RecordedEvent],
+    skips: &Skips,
 ) -> Result<u64, BatchError> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return Err(BatchError::Moved) };
     let next = last.position + 1;
@@ -52,15 +55,47 @@ pub(crate) async fn apply_within(
         let problem = format!("event {} follows it", gap[1].position);
         return Err(Fault { position: gap[0].position, problem }.into());
     }
+    advance(connection, name, first.position, next).await?;
+    for part in events.split(|event| skips.contains(event.position)).filter(|part| !part.is_empty()) {
+        name.fold(connection, part).await?;
+    }
+    Ok(next)
+}
+
+/// Moves the checkpoint past one event that changes nothing in the view: it is none of the view's, or is to be
+/// skipped. Returns the new checkpoint.
+pub(crate) async fn pass(
+    connection: &mut PgConnection,
+    name: Name,
+    begin: String,
+    position: u64,
+) -> Result<u64, BatchError> {
+    let mut transaction = connection.begin_with(begin).await?;
+    advance(&mut transaction, name, position, position + 1).await?;
+    transaction.commit().await?;
+    Ok(position + 1)
+}
+
+/// The checkpoint from `first` to `next`, within the caller's transaction.
+pub(crate) async fn advance(
+    connection: &mut PgConnection,
+    name: Name,
+    first: u64,
+    next: u64,
+) -> Result<(), BatchError> {
     let moved = sqlx::query("UPDATE checkpoint SET next = $2 WHERE next = $1 AND version = $3")
-        .bind(first.position.cast_signed())
+        .bind(first.cast_signed())
         .bind(next.cast_signed())
         .bind(name.version())
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    if moved.rows_affected() != 1 {
-        return Err(BatchError::Moved);
-    }
-    name.fold(connection, events).await?;
-    Ok(next)
+    if moved.rows_affected() == 1 { Ok(()) } else { Err(BatchError::Moved) }
+}
+
+/// Whether the database refused what an event says (no such value in its types, a constraint, a limit), so that
+/// trying again is of no use. See PostgreSQL's appendix on error codes.
+pub(crate) fn is_about_data(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["22", "23", "54"].contains(&code.get(..2).unwrap_or_default()))
+        || matches!(error, sqlx::Error::Encode(_))
 }

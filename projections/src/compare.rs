@@ -1,7 +1,7 @@
 //! Proving that a live view is what replay makes of the ledger.
 
 use crate::projection::Name;
-use crate::rebuild::{Copy, RebuildError, fill};
+use crate::rebuild::{Copy, RebuildError, Skipped, fill};
 use crate::session;
 use crate::tables;
 use ledger::Ledger;
@@ -72,7 +72,7 @@ pub async fn compare(
     name: Name,
     progress: impl FnMut(u64) + Send,
 ) -> Result<Comparison, RebuildError> {
-    let mut copy = Copy::begin(pool, name).await?;
+    let mut copy = Copy::begin(pool, name, Skipped::Again).await?;
     let reached = live_next(&mut copy).await?;
     let mut copies = [copy];
     fill(ledger, &mut copies, reached, progress).await?;
@@ -99,6 +99,7 @@ async fn live_next(copy: &mut Copy) -> Result<u64, RebuildError> {
 async fn freeze(ledger: &Ledger, copy: &mut Copy) -> Result<u64, RebuildError> {
     let name = copy.name;
     session::close_gate(&mut copy.connection, name).await?;
+    copy.read_skips().await?;
     let reached = live_next(copy).await?;
     fill(ledger, std::slice::from_mut(copy), reached, |_| {}).await?;
     // The snapshot is taken by the first query.

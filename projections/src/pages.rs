@@ -43,10 +43,23 @@ impl Pages {
     pub(crate) async fn get(&self, from: u64) -> Result<Page, NoPage> {
         let slot = self.slot(from);
         let page = slot.get_or_try_init(|| async {
-            let events = self.ledger.read(from, PAGE).await.map_err(NoPage::Read)?;
+            let events = self.read(from).await.map_err(NoPage::Read)?;
             if events.is_empty() { Err(NoPage::End) } else { Ok(Arc::new(events)) }
         });
         page.await.cloned()
+    }
+
+    /// Up to a page of events; fewer where one that can't be read follows, and its error where it is the first.
+    async fn read(&self, from: u64) -> Result<Vec<RecordedEvent>, ReadError> {
+        let mut limit = PAGE;
+        loop {
+            match self.ledger.read(from, limit).await {
+                Err(ReadError::Event { position, .. }) if position > from && position - from < limit.into() => {
+                    limit = u32::try_from(position - from).unwrap_or(limit);
+                }
+                read => return read,
+            }
+        }
     }
 
     /// Starts reading the page that follows a full one, while that one is applied.

@@ -83,6 +83,8 @@ impl Progress {
                 Standing::Leading { next } if next > position => return Ok(()),
                 Standing::Leading { .. } => true,
                 Standing::Following => false,
+                // What came before the event it stands at is in.
+                Standing::Stopped(_) if self.stored(name).await? > position => return Ok(()),
                 Standing::Stopped(fault) => return Err(CaughtUpError::Stopped { projection: name, fault }),
             };
             if !leading && self.stored(name).await? > position {

@@ -1,10 +1,18 @@
 //! What a projection is, and which there are.
 
 use crate::{accounts::Accounts, audit::Audit, people::People, services::Services};
+use cqrs_es::Aggregate;
+use domain::Event;
+use domain::account::Account;
+use domain::establishment::Establishment;
+use domain::guardian::Guardian;
+use domain::pupil::Pupil;
+use domain::relying_party::RelyingParty;
 use ledger::RecordedEvent;
 use sqlx::PgConnection;
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use uuid::Uuid;
 
 /// The rows a batch of events touches in one projection, and how events change them.
@@ -85,9 +93,11 @@ impl Name {
     /// tables of another version rebuild them beside and swap.
     pub fn version(self) -> i32 {
         match self {
-            Self::Services | Self::Audit => 1,
+            Self::Services => 1,
             // 2: erasure takes a person's rows away.
             Self::People | Self::Accounts => 2,
+            // 2: marks.
+            Self::Audit => 2,
         }
     }
 
@@ -119,6 +129,18 @@ impl Name {
             Self::Services => include_str!("services/tables.sql"),
             Self::Audit => include_str!("audit/tables.sql"),
         }
+    }
+
+    /// Whether events of these streams may change it. It does nothing with others, whatever they say, so that one
+    /// that can't be decoded is no obstacle to it. Streams of a kind that this program does not know may.
+    pub(crate) fn reads(self, stream_type: &str) -> bool {
+        let own: &[&str] = match self {
+            Self::People => &[Pupil::TYPE, Guardian::TYPE],
+            Self::Accounts => &[Account::TYPE],
+            Self::Services => &[Establishment::TYPE, RelyingParty::TYPE],
+            Self::Audit => return true,
+        };
+        own.contains(&stream_type) || !Event::STREAM_TYPES.contains(&stream_type)
     }
 
     /// Index in [`Name::ALL`]; also its number in advisory locks, so it must not change.
@@ -173,12 +195,32 @@ pub(crate) enum FoldError {
 async fn fold<P: Projection>(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), FoldError> {
     let mut rows = P::default();
     for event in events {
-        rows.want(event)?;
+        guarded(event, || rows.want(event))?;
     }
     rows.load(connection).await?;
     for event in events {
-        rows.apply(event)?;
+        guarded(event, || rows.apply(event))?;
     }
     rows.store(connection).await?;
     Ok(())
+}
+
+/// A panic over an event is a fault like any other: it stops this projection at this event, and the rows in memory,
+/// whatever they are now, are dropped with the batch.
+fn guarded(event: &RecordedEvent, work: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Fault { position: event.position, problem: "the program panicked over it".to_owned() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::samples;
+
+    #[test]
+    fn a_panic_over_an_event_is_a_fault_at_its_position() {
+        let event = crate::testing::recorded(7, samples::every_event().remove(0));
+        let fault = guarded(&event, || panic!("of the test")).unwrap_err();
+        assert_eq!(fault.position, 7);
+    }
 }

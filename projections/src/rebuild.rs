@@ -7,11 +7,12 @@
 //! tables in the views' schemas only.
 
 use crate::batch::{self, BatchError};
+use crate::poison::{self, Skips};
 use crate::projection::{Fault, Name};
 use crate::session;
 use crate::tables;
 use futures::TryStreamExt;
-use ledger::{Ledger, ReadError, RecordedEvent};
+use ledger::{Header, Ledger, ReadError, RecordedEvent};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub enum RebuildError {
         /// The version of its tables.
         found: i32,
     },
-    /// An event can't be applied.
+    /// An event can't be applied, and nobody decided to skip it.
     #[error("the view {name} can't be rebuilt: {fault}")]
     Fault {
         /// Which view.
@@ -58,6 +59,15 @@ pub enum RebuildError {
     Database(#[from] sqlx::Error),
 }
 
+/// What a rebuild does with the events that an operator had the view skip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// Skips them again.
+    Again,
+    /// Takes them in, as an upgraded program may be able to, and forgets that they were skipped.
+    TakeIn,
+}
+
 /// Rebuilds views from the first event and swaps each with the live one. They are filled side by side, so the ledger
 /// is read once. `progress` hears the position reached, page by page. Returns the position each copy started to
 /// serve at.
@@ -70,9 +80,23 @@ pub async fn rebuild(
     names: &[Name],
     progress: impl FnMut(u64) + Send,
 ) -> Result<Vec<(Name, u64)>, RebuildError> {
+    rebuild_with(ledger, pool, names, Skipped::Again, progress).await
+}
+
+/// [`rebuild`], with a choice about skipped events.
+///
+/// # Errors
+/// As [`rebuild`].
+pub async fn rebuild_with(
+    ledger: &Ledger,
+    pool: &PgPool,
+    names: &[Name],
+    skipped: Skipped,
+    progress: impl FnMut(u64) + Send,
+) -> Result<Vec<(Name, u64)>, RebuildError> {
     let mut copies = Vec::new();
     for name in names {
-        copies.push(Copy::begin(pool, *name).await?);
+        copies.push(Copy::begin(pool, *name, skipped).await?);
     }
     fill(ledger, &mut copies, u64::MAX, progress).await?;
     let mut swapped = Vec::new();
@@ -89,11 +113,13 @@ pub(crate) struct Copy {
     pub connection: PgConnection,
     /// Position of the next event to apply.
     pub next: u64,
+    skipped: Skipped,
+    skips: Skips,
 }
 
 impl Copy {
     /// Empty tables in the rebuild schema, held by this value's connection.
-    pub(crate) async fn begin(pool: &PgPool, name: Name) -> Result<Self, RebuildError> {
+    pub(crate) async fn begin(pool: &PgPool, name: Name, skipped: Skipped) -> Result<Self, RebuildError> {
         let schema = name.rebuild_schema();
         let mut connection = session::connect(pool, schema).await?;
         if !session::try_rebuild(&mut connection, name).await? {
@@ -103,22 +129,32 @@ impl Copy {
         tables::clear(&mut transaction, schema).await?; // what an interrupted run left
         tables::create(&mut transaction, name, schema).await?;
         transaction.commit().await?;
-        Ok(Self { name, connection, next: 0 })
+        let mut copy = Self { name, connection, next: 0, skipped, skips: Skips::default() };
+        copy.read_skips().await?;
+        Ok(copy)
     }
 
-    async fn apply(&mut self, events: &[RecordedEvent]) -> Result<(), RebuildError> {
-        let applied = batch::apply(&mut self.connection, self.name, "BEGIN".to_owned(), events).await;
-        self.next = applied.map_err(|error| self.error(error))?;
+    /// Learns what has been decided since.
+    pub(crate) async fn read_skips(&mut self) -> Result<(), RebuildError> {
+        if self.skipped == Skipped::Again {
+            self.skips = Skips::of(&mut self.connection, self.name).await?;
+        }
         Ok(())
     }
 
-    fn error(&self, error: BatchError) -> RebuildError {
-        let name = self.name;
-        match error {
-            BatchError::Moved => RebuildError::Busy(name),
-            BatchError::Fault(fault) => RebuildError::Fault { name, fault },
-            BatchError::Database(error) => RebuildError::Database(error),
-        }
+    async fn apply(&mut self, events: &[RecordedEvent]) -> Result<(), RebuildError> {
+        let applied = batch::apply(&mut self.connection, self.name, "BEGIN".to_owned(), events, &self.skips).await;
+        self.next = applied.map_err(|error| failed(self.name, error))?;
+        Ok(())
+    }
+
+    /// Passes an event that can't be decoded where that is none of this view's concern, or decided.
+    async fn pass(&mut self, event: &Unreadable) -> Result<(), RebuildError> {
+        event.may_be_passed(self.name, &self.skips)?;
+        let position = event.fault.position;
+        let passed = batch::pass(&mut self.connection, self.name, "BEGIN".to_owned(), position).await;
+        self.next = passed.map_err(|error| failed(self.name, error))?;
+        Ok(())
     }
 
     /// Drops the copy.
@@ -149,18 +185,25 @@ impl Copy {
     async fn try_swap(&mut self, ledger: &Ledger) -> Result<u64, RebuildError> {
         let (name, live, beside) = (self.name, self.name.schema(), self.name.rebuild_schema());
         let mut next = self.next;
+        self.read_skips().await?;
         let mut transaction = self.connection.begin_with(session::begin_closed(name)).await?;
         // The live view must not go back: add what it has and the copy has not.
         let reached = tables::checkpoint(&mut transaction, live).await?.map_or(0, |checkpoint| checkpoint.next);
         while next < reached {
-            let events = ledger.read(next, limit(reached - next)).await?;
-            let applied = batch::apply_within(&mut transaction, name, &events).await;
-            next = applied.map_err(|error| match error {
-                BatchError::Moved => RebuildError::Busy(name),
-                BatchError::Fault(fault) => RebuildError::Fault { name, fault },
-                BatchError::Database(error) => RebuildError::Database(error),
-            })?;
+            let applied = match read(ledger, next, reached).await? {
+                Read::Events(events) => batch::apply_within(&mut transaction, name, &events, &self.skips).await,
+                Read::Unreadable(event) => {
+                    event.may_be_passed(name, &self.skips)?;
+                    let passed = batch::advance(&mut transaction, name, next, next + 1).await;
+                    passed.map(|()| next + 1)
+                }
+            };
+            next = applied.map_err(|error| failed(name, error))?;
         }
+        if self.skipped == Skipped::TakeIn {
+            poison::applied(&mut transaction, name, ledger.now()).await?;
+        }
+        poison::clear_stop(&mut transaction, name, next).await?;
         let old = tables::list(&mut transaction, live).await?;
         if !old.is_empty() {
             let all = old.iter().map(|table| format!("{live}.\"{table}\"")).collect::<Vec<_>>().join(", ");
@@ -176,15 +219,48 @@ impl Copy {
     }
 }
 
-/// Fills copies side by side up to position `end` or the end of the ledger, reading the next page while one is
-/// applied.
+fn failed(name: Name, error: BatchError) -> RebuildError {
+    match error {
+        BatchError::Moved => RebuildError::Busy(name),
+        BatchError::Fault(fault) => RebuildError::Fault { name, fault },
+        BatchError::Database(error) => RebuildError::Database(error),
+    }
+}
+
+/// Fills copies side by side up to position `end` or the end of the ledger.
 pub(crate) async fn fill(
     ledger: &Ledger,
     copies: &mut [Copy],
     end: u64,
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<(), RebuildError> {
-    let Some(from) = copies.iter().map(|copy| copy.next).min().filter(|from| *from < end) else { return Ok(()) };
+    loop {
+        let Some(from) = copies.iter().map(|copy| copy.next).min().filter(|from| *from < end) else { return Ok(()) };
+        let beyond = match stream(ledger, copies, from, end, &mut progress).await {
+            Err(RebuildError::Ledger(ReadError::Event { position, .. })) => end.min(position + 1),
+            filled => return filled,
+        };
+        // Up to that event by itself, and past it where that is allowed; then on as before.
+        while let Some(next) = copies.iter().map(|copy| copy.next).min().filter(|next| *next < beyond) {
+            let read = read(ledger, next, beyond).await?;
+            for copy in copies.iter_mut() {
+                match &read {
+                    Read::Events(events) => copy.apply(events).await?,
+                    Read::Unreadable(event) => copy.pass(event).await?,
+                }
+            }
+        }
+    }
+}
+
+/// [`fill`] while every event can be read, reading the next page while one is applied.
+async fn stream(
+    ledger: &Ledger,
+    copies: &mut [Copy],
+    from: u64,
+    end: u64,
+    progress: &mut (impl FnMut(u64) + Send),
+) -> Result<(), RebuildError> {
     let mut pages = std::pin::pin!(ledger.stream(from));
     let mut page = first_up_to(end, pages.try_next().await?);
     while let Some(last) = page.last() {
@@ -194,12 +270,58 @@ pub(crate) async fn fill(
             batches.push(copy.apply(&page));
         }
         let apply = futures::future::try_join_all(batches);
-        let read = async { pages.try_next().await.map_err(RebuildError::from) };
-        let (_, following) = futures::try_join!(apply, read)?;
+        // A page that can't be read must not cut short the one before it.
+        let (applied, following) = futures::join!(apply, pages.try_next());
+        applied?;
         progress(next);
-        page = first_up_to(end, following);
+        if next >= end {
+            return Ok(());
+        }
+        page = first_up_to(end, following?);
     }
     Ok(())
+}
+
+/// What there is to read at a position.
+enum Read {
+    /// Events that can be decoded.
+    Events(Vec<RecordedEvent>),
+    /// One that can't.
+    Unreadable(Unreadable),
+}
+
+/// An event that can't be decoded.
+struct Unreadable {
+    fault: Fault,
+    event: Option<Header>,
+}
+
+impl Unreadable {
+    fn may_be_passed(&self, name: Name, skips: &Skips) -> Result<(), RebuildError> {
+        let concerned = self.event.as_ref().is_none_or(|event| name.reads(&event.stream_type));
+        if concerned && !skips.contains(self.fault.position) {
+            return Err(RebuildError::Fault { name, fault: self.fault.clone() });
+        }
+        Ok(())
+    }
+}
+
+/// Reads from a position on, up to position `end` or to an event that can't be decoded.
+async fn read(ledger: &Ledger, from: u64, end: u64) -> Result<Read, RebuildError> {
+    let mut count = limit(end - from);
+    loop {
+        match ledger.read(from, count).await {
+            Ok(events) => return Ok(Read::Events(events)),
+            Err(ReadError::Event { position, .. }) if position > from && position - from < count.into() => {
+                count = limit(position - from);
+            }
+            Err(ReadError::Event { position, reason }) if position == from => {
+                let event = ledger.header(position).await?;
+                return Ok(Read::Unreadable(Unreadable { fault: Fault { position, problem: reason }, event }));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// The events before position `end`.

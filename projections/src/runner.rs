@@ -6,26 +6,33 @@
 //!                        └─▶ standing (watch) ─▶ Views::caught_up
 //! ```
 //!
-//! Each projection runs by itself: one that meets an event it can't apply stops alone, loudly, and the others go on.
+//! Each projection runs by itself: one that meets an event it can't apply stops alone, loudly, and the others go on
+//! ([`crate::poison`]).
 //! Several instances of the service may run; for each projection one of them leads. The lock that says so belongs to
 //! the very connection that writes, so a leader that lost one has lost the other.
 
 use crate::batch::{self, BatchError};
+use crate::halt::{Cut, Halt};
 use crate::pages::{NoPage, Pages};
+use crate::poison::{self, Skips};
 use crate::progress::{Progress, Standing};
 use crate::projection::{Fault, Name};
 use crate::rebuild::{self, RebuildError};
 use crate::session;
 use crate::tables;
 use crate::views::Views;
+use futures::FutureExt;
 use ledger::Ledger;
 use sqlx::{PgConnection, PgPool};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How often an instance that does not lead asks whether it may.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How long until a view is rebuilt again whose rebuild met an event that can't be applied. It reads the whole ledger.
+const REBUILD_AGAIN: Duration = Duration::from_secs(60);
 /// Pause after a failure of the database.
 const RECOVER: Duration = Duration::from_millis(250);
 
@@ -55,6 +62,8 @@ impl Runner {
                 pages: pages.clone(),
                 progress: progress.clone(),
                 stop: stop.subscribe(),
+                halt: Halt::default(),
+                cut: Cut::default(),
             };
             tokio::spawn(task.run())
         });
@@ -91,6 +100,9 @@ struct Task {
     pages: Pages,
     progress: Progress,
     stop: watch::Receiver<bool>,
+    /// The event it stands at, if any.
+    halt: Halt,
+    cut: Cut,
 }
 
 /// Why a task no longer leads.
@@ -105,6 +117,7 @@ enum Ended {
     Database(sqlx::Error),
     Ledger(ledger::ReadError),
     Rebuild(RebuildError),
+    Panicked,
 }
 
 impl From<sqlx::Error> for Ended {
@@ -117,24 +130,30 @@ impl Task {
     async fn run(mut self) {
         let projection = self.name.as_str();
         loop {
-            let Err(ended) = self.lead().await;
-            self.progress.set(self.name, Standing::Following);
+            let led = AssertUnwindSafe(self.lead()).catch_unwind().await;
+            let Err(ended) = led.unwrap_or(Err(Ended::Panicked));
+            if !self.halt.is_set() {
+                self.progress.set(self.name, Standing::Following);
+            }
             let pause = match ended {
                 Ended::Stop => return,
-                Ended::Following => ASK_AGAIN,
+                Ended::Following => {
+                    self.follow();
+                    ASK_AGAIN
+                }
                 Ended::Newer(version) => {
+                    self.follow();
                     tracing::warn!(projection, version, "a newer program keeps this view; this one only reads it");
                     30 * ASK_AGAIN
                 }
+                // Tried again: an operator may have it skipped, or another program have gone past it.
                 Ended::Fault(fault) => {
-                    tracing::error!(projection, position = fault.position, problem = %fault.problem, "projection stopped");
-                    self.progress.set(self.name, Standing::Stopped(fault));
-                    return;
+                    self.halt(fault).await;
+                    ASK_AGAIN
                 }
-                Ended::Ledger(ledger::ReadError::Event { position, reason }) => {
-                    tracing::error!(projection, position, problem = %reason, "projection stopped");
-                    self.progress.set(self.name, Standing::Stopped(Fault { position, problem: reason }));
-                    return;
+                Ended::Rebuild(RebuildError::Fault { fault, .. }) => {
+                    self.halt(fault).await;
+                    REBUILD_AGAIN
                 }
                 Ended::Ledger(error) => {
                     tracing::warn!(projection, %error, "reading the ledger failed; trying again");
@@ -146,6 +165,10 @@ impl Task {
                 }
                 Ended::Rebuild(error) => {
                     tracing::error!(projection, %error, "rebuilding the view failed; trying again");
+                    ASK_AGAIN
+                }
+                Ended::Panicked => {
+                    tracing::error!(projection, "keeping the view panicked; trying again");
                     ASK_AGAIN
                 }
             };
@@ -167,19 +190,36 @@ impl Task {
         }
         let mut tail = self.ledger.tail();
         let mut next = self.start(&mut connection).await?;
+        let skips = Skips::of(&mut connection, self.name).await?;
+        self.halt.inherit(poison::stop_of(&mut connection, self.name).await?);
         loop {
-            self.progress.set(self.name, Standing::Leading { next });
+            if self.halt.holds(next) {
+                // Not beyond the event yet at which it stood.
+            } else {
+                if self.halt.end() {
+                    tracing::info!(projection = self.name.as_str(), next, "the view goes on");
+                    poison::clear_stop(&mut connection, self.name, next).await?;
+                }
+                self.progress.set(self.name, Standing::Leading { next });
+            }
             tail.mark_unchanged();
             match self.pages.get(next).await {
                 Ok(page) => {
                     self.pages.read_ahead(&page);
-                    next = match batch::apply(&mut connection, self.name, session::begin_batch(self.name), &page).await
-                    {
-                        Ok(next) => next,
+                    let (begin, page) = (session::begin_batch(self.name), self.cut.of(&page));
+                    next = match batch::apply(&mut connection, self.name, begin, page, &skips).await {
+                        Ok(next) => self.cut.passed(next),
                         Err(BatchError::Moved) => self.start(&mut connection).await?,
-                        Err(BatchError::Fault(fault)) => return Err(Ended::Fault(fault)),
+                        Err(BatchError::Fault(fault)) => self.cut.before(page, fault).map_err(Ended::Fault)?,
+                        Err(BatchError::Database(error)) if batch::is_about_data(&error) => {
+                            self.cut.half(page, redacted(&error)).map_err(Ended::Fault)?
+                        }
                         Err(BatchError::Database(error)) => return Err(Ended::Database(error)),
                     };
+                }
+                Err(NoPage::Read(ledger::ReadError::Event { position, reason })) if position == next => {
+                    let fault = Fault { position, problem: reason };
+                    next = self.unreadable(&mut connection, &skips, fault).await?;
                 }
                 Err(NoPage::End) => tokio::select! {
                     grown = tail.changed() => if grown.is_err() { return Err(Ended::Stop) },
@@ -190,6 +230,52 @@ impl Task {
             if *self.stop.borrow() {
                 return Err(Ended::Stop);
             }
+        }
+    }
+
+    /// Passes an event that can't be decoded where that is none of this view's concern, or decided.
+    async fn unreadable(&self, connection: &mut PgConnection, skips: &Skips, fault: Fault) -> Result<u64, Ended> {
+        let position = fault.position;
+        let event = self.ledger.header(position).await.map_err(Ended::Ledger)?;
+        let concerned = event.is_none_or(|event| self.name.reads(&event.stream_type));
+        if concerned && !skips.contains(position) {
+            return Err(Ended::Fault(fault));
+        }
+        match batch::pass(connection, self.name, session::begin_batch(self.name), position).await {
+            Ok(next) => Ok(next),
+            Err(BatchError::Moved) => self.start(connection).await,
+            Err(BatchError::Fault(fault)) => Err(Ended::Fault(fault)),
+            Err(BatchError::Database(error)) => Err(Ended::Database(error)),
+        }
+    }
+
+    /// Another program keeps the view now: what this one stood at no longer counts.
+    fn follow(&mut self) {
+        self.halt.end();
+        self.progress.set(self.name, Standing::Following);
+    }
+
+    /// Stands still at an event: says so to waiting requests, in the database and in the log.
+    async fn halt(&mut self, fault: Fault) {
+        let projection = self.name.as_str();
+        self.progress.set(self.name, Standing::Stopped(fault.clone()));
+        // What can't be asked or recorded now will be at the next attempt.
+        let event = self.ledger.header(fault.position).await.unwrap_or_default();
+        let recorded = poison::record_stop(&self.pool, self.name, &fault, event.as_ref(), self.ledger.now()).await;
+        if let Err(error) = recorded {
+            tracing::warn!(projection, error = %redacted(&error), "recording where the view stopped failed");
+        }
+        let (position, problem) = (fault.position, fault.problem.clone());
+        if self.halt.set(fault) {
+            let event =
+                event.map_or_else(|| "none".to_owned(), |event| format!("{} {}", event.stream_type, event.event_type));
+            tracing::error!(
+                projection,
+                position,
+                event,
+                problem,
+                "the view has stopped at an event that it can't take in; see `matricule views status`"
+            );
         }
     }
 

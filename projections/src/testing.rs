@@ -2,6 +2,10 @@
 //!
 //! It keeps its own aggregates, so that a test can hold what the views say against what the aggregates say.
 
+mod newer;
+
+pub use newer::{NewerEvent, NewerGuardian, from_a_newer_program};
+
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use cqrs_es::Aggregate;
 use domain::account::{Account, AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
@@ -399,6 +403,28 @@ impl World {
         };
         let context = self.context();
         decide(&mut self.relying_parties[index], context, |party| party.decide(command).ok())
+    }
+}
+
+/// A sample event as if it had been recorded, on a stream of its kind.
+#[cfg(test)]
+pub(crate) fn recorded(position: u64, event: domain::Event) -> ledger::RecordedEvent {
+    let establishment = event.stream_type() == Establishment::TYPE;
+    let stream_id = if establishment { "0210001A".to_owned() } else { domain::samples::PUPIL.to_string() };
+    ledger::RecordedEvent {
+        position,
+        stream_type: event.stream_type().to_owned(),
+        stream_id,
+        sequence: 1,
+        recorded_at: DateTime::UNIX_EPOCH,
+        effective_at: DateTime::UNIX_EPOCH,
+        actor: Actor::Service,
+        on_behalf_of: None,
+        reason: Reason::Rule,
+        command: CommandId(Uuid::nil()),
+        reference: None,
+        leaf: [0; 32],
+        event,
     }
 }
 

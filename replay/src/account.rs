@@ -8,6 +8,22 @@ use domain::ids::AccountId;
 use ledger::{Ledger, RecordedEvent};
 use std::collections::BTreeSet;
 
+/// There was no such account, at the moment asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAccount {
+    /// None was ever opened under this id.
+    #[error("there is no account {0}")]
+    Ever(AccountId),
+    /// It was opened later.
+    #[error("account {account} did not exist yet at position {position}")]
+    Yet {
+        /// The account.
+        account: AccountId,
+        /// The moment.
+        position: u64,
+    },
+}
+
 /// The account with this id or this login.
 ///
 /// # Errors
@@ -20,8 +36,9 @@ pub async fn find(ledger: &Ledger, id_or_login: &str) -> anyhow::Result<AccountI
     // By the reservation, which the ledger writes with the event, not by a view.
     let hash = ledger.lookup_hash("login", &text.to_lowercase());
     match ledger.reserved("login", &hash).await? {
-        Some(owner) => Ok(owner.parse()?),
-        None => bail!("no account has the id or login `{text}`"),
+        // The login of someone erased is held by nobody.
+        Some(owner) if owner.parse::<AccountId>().is_ok() => Ok(owner.parse()?),
+        Some(_) | None => bail!("no account has the id or login `{text}`"),
     }
 }
 
@@ -32,7 +49,7 @@ pub async fn find(ledger: &Ledger, id_or_login: &str) -> anyhow::Result<AccountI
 pub async fn events(ledger: &Ledger, account: AccountId) -> anyhow::Result<Vec<RecordedEvent>> {
     let events = ledger.read_stream(Account::TYPE, &account.to_string(), 1).await?;
     if events.is_empty() {
-        bail!("there is no account {account}");
+        return Err(NoAccount::Ever(account).into());
     }
     Ok(events)
 }

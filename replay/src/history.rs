@@ -1,6 +1,9 @@
 //! An account's life in plain words.
 
+use crate::account::NoAccount;
+use crate::explain::as_of_line;
 use crate::language::Language;
+use crate::moment::AsOf;
 use crate::{account, words};
 use domain::ids::AccountId;
 use ledger::{Ledger, RecordedEvent};
@@ -12,7 +15,7 @@ const PAGE: u32 = 500;
 
 /// Writes the account's life: its own events and those of the pupils and guardian records that belong to it, in the
 /// order of the ledger. Which events these are, the timeline says; what they say comes from the ledger itself, and
-/// what the timeline does not have yet is looked for in the ledger.
+/// what the timeline does not have yet is looked for in the ledger. Last comes the position that the answer speaks of.
 ///
 /// # Errors
 /// The account does not exist, or the ledger or `out` fails.
@@ -20,13 +23,18 @@ pub async fn history(
     ledger: &Ledger,
     views: &Views,
     account: AccountId,
+    as_of: AsOf,
     language: Language,
     out: &mut (impl Write + Send),
 ) -> anyhow::Result<u64> {
-    let own = account::events(ledger, account).await?;
+    let mut own = account::events(ledger, account).await?;
+    own.retain(|event| event.position <= as_of.position);
+    if own.is_empty() {
+        return Err(NoAccount::Yet { account, position: as_of.position }.into());
+    }
     let ids = account::concerned(account, &own);
     let entities: Vec<String> = ids.iter().cloned().collect();
-    let indexed = views.checkpoint(Name::Audit).await?;
+    let indexed = views.checkpoint(Name::Audit).await?.min(as_of.position + 1);
     let (mut from, mut told) = (0, 0);
     loop {
         let positions = views.timeline(&entities, from, PAGE).await?;
@@ -40,7 +48,8 @@ pub async fn history(
     }
     let mut next = indexed;
     loop {
-        let page = ledger.read(next, PAGE).await?;
+        let mut page = ledger.read(next, PAGE).await?;
+        page.retain(|event| event.position <= as_of.position);
         let Some(last) = page.last() else { break };
         next = last.position + 1;
         for event in page.iter().filter(|event| audit::entities(event).any(|entity| ids.contains(&entity))) {
@@ -48,6 +57,7 @@ pub async fn history(
             writeln!(out, "{}", entry(language, event))?;
         }
     }
+    writeln!(out, "{}", as_of_line(language, as_of))?;
     Ok(told)
 }
 

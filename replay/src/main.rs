@@ -9,9 +9,11 @@ use replay::check::{Believed, Format, Stage, check};
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
+use replay::moment::{Moment, resolve};
 use replay::offline;
+use replay::questions::Question;
 use replay::source::{Location, Opened};
-use replay::state::{Moment, resolve, state};
+use replay::state::state;
 use replay::trace;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -39,6 +41,9 @@ enum Command {
     History {
         /// Id or login
         account: String,
+        /// A time (RFC 3339) or a position [default: now]
+        #[arg(long, value_name = "TIME|POSITION")]
+        at: Option<Moment>,
     },
     /// Show an account as it was at a moment
     State {
@@ -51,6 +56,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Question(Question),
     /// Tell what stands behind an incident reference: the request, its commands, their events
     Incident {
         /// As the user reads it out, e.g. K7R-2WA-Q0XZ; case, dashes and spaces don't matter
@@ -149,20 +156,22 @@ impl Command {
         let mut out = std::io::stdout();
         let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
-            Self::History { account } => {
+            Self::History { account, at } => {
                 let account = account::find(&opened.ledger, &account).await?;
+                let as_of = resolve(ledger, at).await?;
                 let query = trace::of_account(ledger, "history", account).await?;
                 let mut told = Vec::new();
-                let results = history(ledger, &opened.views, account, language, &mut told).await?;
-                trace::staff_read(ledger, pool, Query { results, purpose, ..query }).await?;
+                let results = history(ledger, &opened.views, account, as_of, language, &mut told).await?;
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                trace::staff_read(ledger, pool, Query { filter, results, purpose, ..query }).await?;
                 out.write_all(&told)?;
             }
             Self::State { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
-                let (position, recorded_at) = resolve(&opened.ledger, at).await?;
-                let found = state(ledger, account, position, recorded_at).await?;
+                let as_of = resolve(ledger, at).await?;
+                let found = state(ledger, account, as_of).await?;
                 let query = trace::of_account(ledger, "state", account).await?;
-                let filter = query.filter.map(|filter| format!("{filter} at={position}"));
+                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
                 trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
@@ -170,6 +179,7 @@ impl Command {
                     write!(out, "{}", found.table(language))?;
                 }
             }
+            Self::Question(question) => question.answer(opened, language, purpose, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
                 let mut told = Vec::new();

@@ -1,39 +1,15 @@
 //! What an account was at a moment: its aggregates folded up to a position.
 
-use crate::account;
+use crate::account::NoAccount;
+use crate::fold::{Fold, life};
 use crate::language::Language;
-use anyhow::{Context, bail};
+use crate::moment::AsOf;
 use chrono::{DateTime, NaiveDate, Utc};
-use cqrs_es::Aggregate;
-use domain::Event;
-use domain::account::{Account, Holder, Status};
-use domain::guardian::Guardian;
+use domain::account::{Holder, Status};
 use domain::ids::{AccountId, GuardianId, PupilId};
 use domain::pupil::Pupil;
-use ledger::{Ledger, RecordedEvent};
+use ledger::Ledger;
 use serde::Serialize;
-
-/// A moment, as asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
-    /// After the event at this position.
-    Position(u64),
-    /// After the last event recorded at or before this time.
-    Time(DateTime<Utc>),
-}
-
-impl std::str::FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(position) = text.parse() {
-            return Ok(Self::Position(position));
-        }
-        DateTime::parse_from_rfc3339(text)
-            .map(|time| Self::Time(time.to_utc()))
-            .map_err(|_| "give a position (a number) or a time such as 2026-09-01T08:00:00Z".to_owned())
-    }
-}
 
 /// An account at a moment. Personal values are in clear; `None` where unknown or erased.
 #[derive(Debug, Serialize)]
@@ -103,127 +79,49 @@ pub struct Place {
     pub level: Option<String>,
 }
 
-/// The last event recorded at or before a time, or the one at a position; its position and time.
-///
-/// # Errors
-/// Nothing had been recorded then, or the ledger can't be read.
-pub async fn resolve(ledger: &Ledger, moment: Option<Moment>) -> anyhow::Result<(u64, DateTime<Utc>)> {
-    let (size, _) = ledger.root().await?;
-    let last = size.checked_sub(1).context("the ledger is empty")?;
-    let at = match moment {
-        None => last,
-        Some(Moment::Position(position)) if position > last => {
-            bail!("the ledger ends at position {last}; there is no event {position} yet")
-        }
-        Some(Moment::Position(position)) => position,
-        Some(Moment::Time(time)) => {
-            // Recorded times never go back, so they can be searched by halves: positions before `low` are not
-            // later than the time, those from `high` on are.
-            let (mut low, mut high) = (0, size);
-            while low < high {
-                let middle = low + (high - low) / 2;
-                if recorded_at(ledger, middle).await? <= time { low = middle + 1 } else { high = middle }
-            }
-            low.checked_sub(1).with_context(|| format!("nothing had been recorded yet at {time}"))?
-        }
-    };
-    Ok((at, recorded_at(ledger, at).await?))
-}
-
-async fn recorded_at(ledger: &Ledger, position: u64) -> anyhow::Result<DateTime<Utc>> {
-    let events = ledger.read_positions(&[position]).await?;
-    Ok(events.first().with_context(|| format!("event {position} is missing"))?.recorded_at)
-}
-
-/// The account as it was after the event at `position`.
+/// The account as it was after the last event of a moment.
 ///
 /// # Errors
 /// It did not exist then, or the ledger can't be read.
-pub async fn state(
-    ledger: &Ledger,
-    account: AccountId,
-    position: u64,
-    recorded_at: DateTime<Utc>,
-) -> anyhow::Result<State> {
-    let folded: Account = fold(account::events(ledger, account).await?, position, |event| match event {
-        Event::Account(event) => Some(event),
-        Event::Pupil(_)
-        | Event::Guardian(_)
-        | Event::Establishment(_)
-        | Event::LedgerManifest(_)
-        | Event::RelyingParty(_) => None,
-    });
+pub async fn state(ledger: &Ledger, account: AccountId, as_of: AsOf) -> anyhow::Result<State> {
+    let fold = Fold::of(&life(ledger, account, as_of.position).await?);
+    let folded = &fold.account;
     if folded.status == Status::Absent {
-        bail!("account {account} did not exist yet at position {position}");
-    }
-    let mut guardians = Vec::new();
-    for guardian in &folded.guardians {
-        guardians.push(record(ledger, *guardian, position).await?);
-    }
-    let mut children = Vec::new();
-    for pupil in folded.confirmed.union(&folded.reported) {
-        children.push(child(ledger, *pupil, &folded, position).await?);
+        return Err(NoAccount::Yet { account, position: as_of.position }.into());
     }
     let pupil = match folded.holder {
-        Some(Holder::Pupil(pupil)) => Some(child(ledger, pupil, &folded, position).await?),
+        Some(Holder::Pupil(pupil)) => Some(child(&fold, pupil)),
         Some(Holder::Guardian(_)) | None => None,
     };
     Ok(State {
-        position,
-        recorded_at,
+        position: as_of.position,
+        recorded_at: as_of.recorded_at,
         account,
         status: folded.status,
         holder: folded.holder,
         login: folded.login.as_ref().and_then(|login| login.known().cloned()),
         must_change_password: folded.must_change_password(),
         pupil,
-        guardians,
-        children,
+        guardians: folded.guardians.iter().map(|guardian| record(&fold, *guardian)).collect(),
+        children: folded.confirmed.union(&folded.reported).map(|pupil| child(&fold, *pupil)).collect(),
     })
 }
 
-/// Folds the events up to a position.
-fn fold<A: Aggregate>(
-    events: Vec<RecordedEvent>,
-    position: u64,
-    of_aggregate: impl Fn(Event) -> Option<A::Event>,
-) -> A {
-    let mut aggregate = A::default();
-    let in_time = events.into_iter().filter(|event| event.position <= position);
-    in_time.filter_map(|event| of_aggregate(event.event)).for_each(|event| aggregate.apply(event));
-    aggregate
-}
-
-async fn record(ledger: &Ledger, guardian: GuardianId, position: u64) -> anyhow::Result<Record> {
-    let events = ledger.read_stream(Guardian::TYPE, &guardian.to_string(), 1).await?;
-    let folded: Guardian = fold(events, position, |event| match event {
-        Event::Guardian(event) => Some(event),
-        Event::Pupil(_)
-        | Event::Account(_)
-        | Event::Establishment(_)
-        | Event::LedgerManifest(_)
-        | Event::RelyingParty(_) => None,
-    });
-    let identity = folded.identity.as_ref().and_then(|identity| identity.known());
-    let contact = folded.contact.as_ref().and_then(|contact| contact.known());
-    Ok(Record {
+fn record(fold: &Fold, guardian: GuardianId) -> Record {
+    let folded = fold.guardians.get(&guardian);
+    let identity = folded.and_then(|folded| folded.identity.as_ref()).and_then(|identity| identity.known());
+    let contact = folded.and_then(|folded| folded.contact.as_ref()).and_then(|contact| contact.known());
+    Record {
         guardian,
         name: identity.map(|identity| format!("{} {}", identity.given_name, identity.family_name)),
         mobile: contact.and_then(|contact| contact.mobile.as_ref()).map(ToString::to_string),
         email: contact.and_then(|contact| contact.email.clone()),
-    })
+    }
 }
 
-async fn child(ledger: &Ledger, pupil: PupilId, account: &Account, position: u64) -> anyhow::Result<Child> {
-    let events = ledger.read_stream(Pupil::TYPE, &pupil.to_string(), 1).await?;
-    let folded: Pupil = fold(events, position, |event| match event {
-        Event::Pupil(event) => Some(event),
-        Event::Guardian(_)
-        | Event::Account(_)
-        | Event::Establishment(_)
-        | Event::LedgerManifest(_)
-        | Event::RelyingParty(_) => None,
-    });
+fn child(fold: &Fold, pupil: PupilId) -> Child {
+    let unknown = Pupil::default();
+    let folded = fold.pupils.get(&pupil).unwrap_or(&unknown);
     let status = folded.civil_status.as_ref().and_then(|status| status.known());
     let places = folded.enrolments.iter().map(|(uai, enrolment)| {
         let placement = enrolment.placement.known();
@@ -234,14 +132,14 @@ async fn child(ledger: &Ledger, pupil: PupilId, account: &Account, position: u64
             level: placement.and_then(|placement| placement.level.clone()),
         }
     });
-    Ok(Child {
+    Child {
         pupil,
-        confirmed: account.confirmed.contains(&pupil),
+        confirmed: fold.account.confirmed.contains(&pupil),
         name: status.map(|status| format!("{} {}", status.given_names.join(" "), status.family_name)),
         birth_date: status.and_then(|status| status.birth_date),
-        legal_guardian: folded.legal_guardians().any(|guardian| account.guardians.contains(&guardian)),
+        legal_guardian: folded.legal_guardians().any(|guardian| fold.account.guardians.contains(&guardian)),
         enrolments: places.collect(),
-    })
+    }
 }
 
 impl State {

@@ -39,7 +39,7 @@ pub fn context(app: &App) -> Context {
     }
 }
 
-fn uai() -> Uai {
+pub fn uai() -> Uai {
     "0990001W".parse().or_else(|_| "0750001N".parse()).expect("an UAI")
 }
 

@@ -43,6 +43,7 @@ use domain::account::{Account, AccountError};
 use domain::context::{Actor, Reason};
 use domain::ids::AccountId;
 use ledger::{AppendError, Appended, Loaded, Unit};
+use projections::Name;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -101,13 +102,15 @@ pub(crate) async fn record(
     }
 }
 
-/// Waits until the views show everything recorded up to now.
+/// Waits until the views that pages are made of show everything recorded up to now. The auditors' is none of them:
+/// nobody waits at the door because it has stopped.
 ///
 /// # Errors
 /// When they don't catch up in time: a page must not show an old state as the present one.
 pub(crate) async fn views_caught_up(app: &App) -> Result<(), AppError> {
     let Some(last) = app.ledger.size().checked_sub(1) else { return Ok(()) };
-    app.views.caught_up(last, Duration::from_secs(5)).await.map_err(AppError::unavailable)
+    let shown = [Name::People, Name::Accounts, Name::Services];
+    app.views.caught_up_in(&shown, last, Duration::from_secs(5)).await.map_err(AppError::unavailable)
 }
 
 #[cfg(test)]

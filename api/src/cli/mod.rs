@@ -1,9 +1,11 @@
 //! The command line of `matricule`: one file for each command.
 
+mod auditor;
 mod beside;
 mod checkpoint;
 mod config;
 mod demo;
+mod erase;
 mod establishment;
 mod import;
 mod incident;
@@ -16,6 +18,9 @@ mod sample;
 mod serve;
 mod telemetry;
 mod views;
+
+#[cfg(test)]
+pub(crate) use views::status as views_status;
 
 use crate::config::{Config, ConfigError};
 use crate::running::source;
@@ -72,6 +77,9 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// Appoint auditors, who question the ledger over the API
+    #[command(subcommand)]
+    Auditor(auditor::AuditorCommand),
     /// The establishments that the schools' files have named
     #[command(subcommand)]
     Establishment(establishment::EstablishmentCommand),
@@ -88,6 +96,8 @@ enum Command {
     Manifest(manifest::Manifest),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Erase a person's data for good
+    Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
     Outbox(outbox::Outbox),
     /// Hand out a provisional password
@@ -104,12 +114,14 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),
         Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
         Command::Manifest(command) => block_on(command.run(&global)),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),
     };

@@ -127,6 +127,18 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.retention.access_log < super::Span::days(31),
         "retention.access_log: 31days at least; the law asks for six months to a year",
     );
+    refuse(
+        config.retention.ended_entitlement < super::Span::days(1),
+        "retention.ended_entitlement: 1day at least; a school may send the next file a little late",
+    );
+    refuse(
+        config.backup.keys_retention > config.backup.ledger_retention,
+        "backup.keys_retention: longer than backup.ledger_retention; keys alone restore nothing, make it shorter",
+    );
+    refuse(
+        config.backup.keys_dir.is_some() && config.backup.keys_dir == config.backup.ledger_dir,
+        "backup.keys_dir: the same as backup.ledger_dir; keep keys apart from what they open",
+    );
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
     refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");

@@ -63,10 +63,12 @@ pub struct Config {
     pub operator: Operator,
     /// School data over the API.
     pub imports: Imports,
-    /// How long what is kept is kept.
-    pub retention: Retention,
     /// Checkpoints of the ledger.
     pub proof: Proof,
+    /// How long what is kept is kept.
+    pub retention: Retention,
+    /// Backups.
+    pub backup: Backup,
     /// The demo.
     pub demo: Demo,
 }
@@ -225,11 +227,41 @@ impl Default for Imports {
 pub struct Retention {
     /// Whole months of the access log go when they ended so long ago.
     pub access_log: Span,
+    /// Pupils, guardians and accounts are erased when their entitlement ended so long ago.
+    pub ended_entitlement: Span,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { access_log: Span::days(365) }
+        Self { access_log: Span::days(365), ended_entitlement: Span::days(92) }
+    }
+}
+
+/// `[backup]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Backup {
+    /// Where backups of the ledger go.
+    pub ledger_dir: Option<PathBuf>,
+    /// Where backups of the keys go: apart from the ledger's.
+    pub keys_dir: Option<PathBuf>,
+    /// How long a backup of the ledger is kept.
+    pub ledger_retention: Span,
+    /// How long a backup of the keys is kept: so long an erasure takes to be complete.
+    pub keys_retention: Span,
+    /// The register of erasures; without it, `erasures.register` in `data_dir`.
+    pub erasure_register: Option<PathBuf>,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            ledger_dir: None,
+            keys_dir: None,
+            ledger_retention: Span::days(400),
+            keys_retention: Span::days(35),
+            erasure_register: None,
+        }
     }
 }
 
@@ -260,8 +292,9 @@ impl Default for Config {
             sms: None,
             operator: Operator::default(),
             imports: Imports::default(),
-            retention: Retention::default(),
             proof: Proof::default(),
+            retention: Retention::default(),
+            backup: Backup::default(),
             demo: Demo::default(),
         }
     }
@@ -333,6 +366,11 @@ impl Config {
     /// A link to a path of the service, for mails and redirects.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
+    }
+
+    /// The register of erasures.
+    pub fn erasure_register(&self) -> PathBuf {
+        self.backup.erasure_register.clone().unwrap_or_else(|| self.data_dir.join("erasures.register"))
     }
 
     /// Whether users reach the service over TLS: cookies are then `Secure` and browsers told to insist.

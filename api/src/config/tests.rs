@@ -56,6 +56,8 @@ fn a_wrong_key_is_refused_by_its_name() {
         ("[oidc]\ncode_lifetime = \"10min\"", "oidc.code_lifetime"),
         ("[master_key]\nfile = \"a\"\nvalue = \"b\"", "master_key"),
         ("[retention]\naccess_log = \"1day\"", "retention.access_log"),
+        ("[backup]\nledger_dir = \"a\"\nkeys_dir = \"a\"", "backup.keys_dir"),
+        ("[backup]\nkeys_retention = \"500days\"", "backup.keys_retention"),
         ("[sessions]\nidle = \"13h\"", "sessions.idle"),
         ("[smtp]\nhost = \"a\"\nfrom = \"nobody\"", "smtp.from"),
         ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\ntimeout = \"2min\"", "smtp.timeout"),

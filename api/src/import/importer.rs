@@ -17,7 +17,7 @@ use domain::identifiers::{DepartmentTable, Uai};
 use domain::ids::{CommandId, GuardianId, ImportId, PupilId};
 use futures::{Stream, StreamExt, stream};
 use ledger::{AppendError, Ledger, Loaded, Unit};
-use projections::Views;
+use projections::{Name, Views};
 use school_files::{EstablishmentHeader, ExportFiles, FileError, Plan, ReadOptions, SchoolExport, SourceSystem};
 use sqlx::PgPool;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -390,10 +390,12 @@ impl Importer {
         Ok(self.ledger.append(unit).await?.last())
     }
 
-    /// Waits until the views show a position.
+    /// Waits until the views that show schools and families are at a position.
     pub(super) async fn await_views(&self, position: Option<u64>) -> Result<(), ImportError> {
         let Some(position) = position else { return Ok(()) };
-        self.views.caught_up(position, PATIENCE).await.map_err(|error| ImportError::Views(error.to_string()))
+        let shown = [Name::People, Name::Accounts, Name::Services];
+        let waited = self.views.caught_up_in(&shown, position, PATIENCE).await;
+        waited.map_err(|error| ImportError::Views(error.to_string()))
     }
 
     fn context(&self, import: ImportId, effective_at: DateTime<Utc>) -> Context {

@@ -15,14 +15,19 @@ pub(super) enum Wants {
 }
 
 impl Wants {
-    /// By `Accept`: a browser names `text/html`. Who names neither gets a page, except under `/api/`.
+    /// By `Accept`: a browser names `text/html`. Who names neither gets a page, except under `/api/` and
+    /// `/audit/`.
     pub(super) fn of(headers: &HeaderMap, path: &str) -> Self {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let names =
             |kind: &str| accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == kind);
         if names("text/html") || names("application/xhtml+xml") {
             Self::Page
-        } else if names("application/json") || names("application/problem+json") || path.starts_with("/api/") {
+        } else if names("application/json")
+            || names("application/problem+json")
+            || path.starts_with("/api/")
+            || path.starts_with("/audit/")
+        {
             Self::Problem
         } else {
             Self::Page

@@ -2,6 +2,8 @@
 
 use crate::testing::TestService;
 use axum::http::{HeaderValue, header};
+use projections::Name;
+use std::time::Duration;
 
 #[tokio::test]
 async fn the_language_is_negotiated_and_can_be_chosen() {
@@ -88,4 +90,44 @@ async fn readiness_tells_how_far_the_views_are() {
     let answer = service.browser().get("/readyz").await;
     assert_eq!(answer.status, 503);
     assert_eq!(service.browser().get("/healthz").await.status, 200, "the process itself is well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_stops_shows_and_stops_nothing_else() {
+    let service = TestService::start().await;
+    let app = service.app();
+    let position = app.ledger.append(projections::testing::from_a_newer_program()).await.unwrap().first;
+    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
+    let mut browser = service.browser();
+    let degraded = loop {
+        let answer = browser.get("/readyz").await;
+        assert_eq!(answer.status, 200, "requests are served");
+        let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        if said["stopped"].as_object().unwrap().len() == 2 && said["behind"]["accounts"] == 0 {
+            break said;
+        }
+        assert!(tokio::time::Instant::now() < patience, "{said}");
+    };
+    for view in ["people", "audit"] {
+        assert_eq!(degraded["stopped"][view]["position"], position);
+        assert_eq!(degraded["stopped"][view]["event_type"], "GuardianMovedAbroad");
+        assert_eq!(degraded["behind"][view], 1);
+    }
+    let status = crate::cli::views_status(&app.db).await.unwrap();
+    assert!(status.contains(&format!("views skip audit {position}")), "{status}");
+    let (reason, operator) = ("not about families", domain::context::Actor::Operator("4711".to_owned()));
+    for view in [Name::People, Name::Audit] {
+        projections::poison::skip(&app.db, view, position, reason, &operator, app.clock.now()).await.unwrap();
+    }
+    loop {
+        let answer = browser.get("/readyz").await;
+        let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        if said["stopped"].as_object().unwrap().is_empty() {
+            assert_eq!(said["skipped"], 2);
+            break;
+        }
+        assert!(tokio::time::Instant::now() < patience, "{said}");
+    }
+    let status = crate::cli::views_status(&app.db).await.unwrap();
+    assert!(status.contains("by operator:4711: not about families") && !status.contains("STOPPED"), "{status}");
 }

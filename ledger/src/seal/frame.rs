@@ -34,8 +34,7 @@ pub(crate) struct Sealed<'a> {
 
 impl Place<'_> {
     /// The associated data of an event's segments, with room for index and subject at a fixed place.
-    pub(crate) fn aad(&self) -> Vec<u8> {
-        let mut aad = Vec::with_capacity(40 + self.stream_type.len() + self.stream_id.len() + self.event_type.len());
+    fn write_aad(&self, aad: &mut Vec<u8>) {
         aad.push(FORMAT);
         aad.extend_from_slice(&self.sequence.to_be_bytes());
         aad.extend_from_slice(&[0; 18]);
@@ -43,7 +42,6 @@ impl Place<'_> {
             aad.extend_from_slice(&(text.len() as u32).to_be_bytes());
             aad.extend_from_slice(text.as_bytes());
         }
-        aad
     }
 }
 
@@ -64,7 +62,8 @@ pub(crate) fn seal_segments<'k>(
     let size: usize = segments.iter().map(|(_, plain)| plain.len() + 112).sum();
     let mut frame = Vec::with_capacity(3 + size);
     let mut committed = Vec::with_capacity(segments.len());
-    let mut aad = place.aad();
+    let mut aad = Vec::with_capacity(128);
+    place.write_aad(&mut aad);
     frame.push(FORMAT);
     frame.extend_from_slice(&(segments.len() as u16).to_be_bytes());
     for (index, (subject, plain)) in segments.iter().enumerate() {
@@ -88,70 +87,122 @@ pub(crate) fn seal_segments<'k>(
     Ok((frame, committed))
 }
 
-/// Splits a frame into its segments.
-pub(crate) fn parse(frame: &[u8]) -> Result<Vec<Sealed<'_>>, SealError> {
-    let short = || SealError::Malformed("cut short");
-    let Some((format, rest)) = frame.split_first() else { return Ok(Vec::new()) };
+/// The segments of a frame, one after the other.
+pub(crate) struct Segments<'a> {
+    rest: &'a [u8],
+    left: u16,
+}
+
+/// Begins to take a frame apart.
+pub(crate) fn segments(frame: &[u8]) -> Result<Segments<'_>, SealError> {
+    let Some((format, rest)) = frame.split_first() else { return Ok(Segments { rest: frame, left: 0 }) };
     if *format != FORMAT {
         return Err(SealError::Malformed("unknown format version"));
     }
-    let (count, mut rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
-    let count = u16::from_be_bytes(*count);
-    let mut segments = Vec::with_capacity(usize::from(count).min(64));
-    for _ in 0..count {
-        let (subject, after) = rest.split_first_chunk::<16>().ok_or_else(short)?;
-        let (commitment, after) = after.split_first_chunk::<32>().ok_or_else(short)?;
-        let (nonce, after) = after.split_first_chunk::<NONCE_LEN>().ok_or_else(short)?;
-        let (length, after) = after.split_first_chunk::<4>().ok_or_else(short)?;
-        let (body, after) = after.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(short)?;
-        rest = after;
-        segments.push(Sealed {
-            subject: SubjectId(Uuid::from_bytes(*subject)),
-            commitment: *commitment,
-            nonce: *nonce,
-            body,
-        });
-    }
-    if rest.is_empty() { Ok(segments) } else { Err(SealError::Malformed("more bytes than segments")) }
+    let (count, rest) = rest.split_first_chunk::<2>().ok_or(SHORT)?;
+    Ok(Segments { rest, left: u16::from_be_bytes(*count) })
 }
 
-/// Opens one segment and checks it against its commitment. `aad` is [`Place::aad`], made once for all of an event's
-/// segments.
-pub(crate) fn open_segment(
-    place: Place<'_>,
-    aad: &mut [u8],
-    index: u16,
-    sealed: &Sealed<'_>,
-    key: &Cipher,
-) -> Result<Opened, SealError> {
-    bind(aad, index, sealed.subject);
-    let opened = key.open_with(sealed.nonce, aad, sealed.body).ok_or_else(|| {
-        SealError::DoesNotOpen(format!(
-            "segment {index} of {} {}/{}",
-            place.stream_type, place.stream_id, place.sequence
-        ))
-    })?;
-    if opened.len() < BLIND_LEN {
-        return Err(SealError::Malformed("shorter than its blind"));
+const SHORT: SealError = SealError::Malformed("cut short");
+
+impl<'a> Segments<'a> {
+    /// How many are still to come.
+    pub(crate) fn left(&self) -> usize {
+        usize::from(self.left)
     }
-    // Blind and plaintext follow one another as they are hashed.
-    if sha256(&opened) != sealed.commitment {
-        return Err(SealError::Commitment(index));
+
+    fn take(&mut self) -> Result<Sealed<'a>, SealError> {
+        let (subject, rest) = self.rest.split_first_chunk::<16>().ok_or(SHORT)?;
+        let (commitment, rest) = rest.split_first_chunk::<32>().ok_or(SHORT)?;
+        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SHORT)?;
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
+        let (body, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or(SHORT)?;
+        self.left -= 1;
+        self.rest = rest;
+        if self.left == 0 && !rest.is_empty() {
+            return Err(SealError::Malformed("more bytes than segments"));
+        }
+        let subject = SubjectId(Uuid::from_bytes(*subject));
+        Ok(Sealed { subject, commitment: *commitment, nonce: *nonce, body })
     }
-    Ok(Opened(opened))
 }
 
-/// A segment in clear; cleared when dropped.
-pub(crate) struct Opened(Zeroizing<Vec<u8>>);
+impl<'a> Iterator for Segments<'a> {
+    type Item = Result<Sealed<'a>, SealError>;
 
-impl Opened {
-    /// The random bytes that hide the plaintext from whoever guesses at its commitment.
-    pub(crate) fn blind(&self) -> &[u8] {
-        &self.0[..BLIND_LEN]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            // A frame that says it has none may hold nothing else.
+            let surplus = std::mem::take(&mut self.rest);
+            return (!surplus.is_empty()).then_some(Err(SealError::Malformed("more bytes than segments")));
+        }
+        let taken = self.take();
+        if taken.is_err() {
+            (self.left, self.rest) = (0, &[]);
+        }
+        Some(taken)
+    }
+}
+
+/// Splits a frame into its segments.
+pub(crate) fn parse(frame: &[u8]) -> Result<Vec<Sealed<'_>>, SealError> {
+    segments(frame)?.collect()
+}
+
+/// Room to open segments in, one after the other. The plaintext in it is cleared when it is dropped.
+#[derive(Default)]
+pub(crate) struct Room {
+    aad: Vec<u8>,
+    plain: Zeroizing<Vec<u8>>,
+}
+
+impl Room {
+    /// For the segments of the event that stands there.
+    pub(crate) fn enter(&mut self, place: Place<'_>) {
+        self.aad.clear();
+        place.write_aad(&mut self.aad);
     }
 
-    pub(crate) fn plaintext(&self) -> &[u8] {
-        &self.0[BLIND_LEN..]
+    /// Opens one segment of that event and checks it against its commitment; the plaintext is there until the next.
+    pub(crate) fn open(
+        &mut self,
+        place: Place<'_>,
+        index: u16,
+        sealed: &Sealed<'_>,
+        key: &Cipher,
+    ) -> Result<&[u8], SealError> {
+        self.open_blinded(place, index, sealed, key).map(|(_, plain)| plain)
+    }
+
+    /// [`Room::open`], with the random bytes that hide the plaintext from whoever guesses at its commitment.
+    pub(crate) fn open_blinded(
+        &mut self,
+        place: Place<'_>,
+        index: u16,
+        sealed: &Sealed<'_>,
+        key: &Cipher,
+    ) -> Result<(&[u8], &[u8]), SealError> {
+        bind(&mut self.aad, index, sealed.subject);
+        if self.plain.capacity() < sealed.body.len() {
+            // Grown in place, it would leave what it held behind in memory.
+            self.plain = Zeroizing::new(Vec::with_capacity(2 * sealed.body.len()));
+        }
+        self.plain.clear();
+        self.plain.extend_from_slice(sealed.body);
+        let opened = key.open_in_place(sealed.nonce, &self.aad, &mut self.plain).ok_or_else(|| {
+            SealError::DoesNotOpen(format!(
+                "segment {index} of {} {}/{}",
+                place.stream_type, place.stream_id, place.sequence
+            ))
+        })?;
+        let Some(parts) = opened.split_at_checked(BLIND_LEN) else {
+            return Err(SealError::Malformed("shorter than its blind"));
+        };
+        // Blind and plaintext follow one another as they are hashed.
+        if sha256(opened) != sealed.commitment {
+            return Err(SealError::Commitment(index));
+        }
+        Ok(parts)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The subjects' keys: random, one per person, stored wrapped by the master key in a schema of their own.
 
 use super::{Cipher, KEY_LEN, MasterKeys, SealError, random};
+use crate::copy::{Fields, copy_out};
 use domain::ids::SubjectId;
 use sqlx::PgPool;
 use sqlx::types::Uuid;
@@ -10,6 +11,8 @@ use zeroize::Zeroizing;
 
 /// From so many keys on, planning their query anew pays.
 const MANY: usize = 64;
+/// Bytes of a key's row as PostgreSQL sends it, about.
+const KEY_ROW: usize = 96;
 
 /// What is known of a subject's key.
 #[derive(Clone)]
@@ -110,11 +113,7 @@ impl KeyStore {
         let mut read = Vec::with_capacity(rows.len());
         for (subject, wrapped) in rows {
             let subject = SubjectId(subject);
-            let known = match wrapped {
-                None => Known::Destroyed,
-                Some(wrapped) => Known::Key(Arc::new(self.unwrap(subject, &wrapped)?)),
-            };
-            read.push((subject, known));
+            read.push((subject, self.known(subject, wrapped.as_deref())?));
         }
         let mut cache = self.lock();
         for (subject, known) in read {
@@ -124,6 +123,62 @@ impl KeyStore {
             found.insert(subject, known);
         }
         Ok(found)
+    }
+
+    /// [`KeyStore::get`] for events recorded from one time to another (microseconds since the Unix epoch). Whoever
+    /// first appears among them got their key with them: those keys lie side by side and come at a stroke.
+    pub(crate) async fn get_created(
+        &self,
+        subjects: HashSet<SubjectId>,
+        from: i64,
+        to: i64,
+    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
+        let (mut found, generation) = self.cached(&subjects);
+        if subjects.len() - found.len() >= MANY {
+            let statement = format!(
+                "COPY (SELECT subject, wrapped FROM keys.subject_key WHERE created_at BETWEEN \
+                 'epoch'::timestamptz + '{from} us'::interval AND 'epoch'::timestamptz + '{to} us'::interval) \
+                 TO STDOUT (FORMAT BINARY)"
+            );
+            let mut bytes = Vec::with_capacity(subjects.len() * KEY_ROW);
+            copy_out(&self.pool, &statement, &mut bytes).await?;
+            let malformed = || KeyError::Seal(SealError::Malformed("the database sent a malformed key"));
+            let mut rows = Fields::after_header(&bytes).ok_or_else(malformed)?;
+            while rows.next_row(2).ok_or_else(malformed)?.is_some() {
+                let subject = rows.field().and_then(|id| Uuid::from_slice(id).ok()).ok_or_else(malformed)?;
+                let wrapped = rows.optional().ok_or_else(malformed)?;
+                let subject = SubjectId(subject);
+                if subjects.contains(&subject) && !found.contains_key(&subject) {
+                    found.insert(subject, self.known(subject, wrapped)?);
+                }
+            }
+            self.remember(&found, generation);
+        }
+        let others: Vec<SubjectId> = subjects.into_iter().filter(|subject| !found.contains_key(subject)).collect();
+        found.extend(self.get(others).await?);
+        Ok(found)
+    }
+
+    fn cached(&self, subjects: &HashSet<SubjectId>) -> (HashMap<SubjectId, Known>, u64) {
+        let cache = self.lock();
+        let known = subjects.iter().filter_map(|subject| Some((*subject, cache.keys.get(subject)?.clone())));
+        (known.collect(), cache.generation)
+    }
+
+    fn remember(&self, read: &HashMap<SubjectId, Known>, generation: u64) {
+        let mut cache = self.lock();
+        if cache.generation == generation {
+            for (subject, known) in read {
+                cache.insert(*subject, known.clone());
+            }
+        }
+    }
+
+    fn known(&self, subject: SubjectId, wrapped: Option<&[u8]>) -> Result<Known, SealError> {
+        Ok(match wrapped {
+            None => Known::Destroyed,
+            Some(wrapped) => Known::Key(Arc::new(self.unwrap(subject, wrapped)?)),
+        })
     }
 
     fn unwrap(&self, subject: SubjectId, wrapped: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, SealError> {

@@ -20,7 +20,7 @@ mod frame;
 mod keys;
 mod master;
 
-pub(crate) use frame::{Opened, Place, Sealed, open_segment, parse, seal_segments};
+pub(crate) use frame::{Place, Room, Sealed, parse, seal_segments, segments};
 pub(crate) use keys::{KeyStore, Known, NewKey};
 pub use master::{MasterKeys, MasterKeysError};
 
@@ -92,14 +92,15 @@ impl Cipher {
     /// Opens `nonce ‖ ciphertext ‖ tag`; `None` when it does not open.
     pub(crate) fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        self.open_with(*nonce, aad, body)
-    }
-
-    pub(crate) fn open_with(&self, nonce: [u8; NONCE_LEN], aad: &[u8], body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let mut plain = Zeroizing::new(body.to_vec());
-        let length = self.0.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut plain).ok()?.len();
+        let length = self.open_in_place(*nonce, aad, &mut plain)?.len();
         plain.truncate(length);
         Some(plain)
+    }
+
+    /// Opens `ciphertext ‖ tag` where it lies; `None` when it does not open.
+    pub(crate) fn open_in_place<'b>(&self, nonce: [u8; NONCE_LEN], aad: &[u8], body: &'b mut [u8]) -> Option<&'b [u8]> {
+        self.0.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), body).ok().map(|plain| &*plain)
     }
 }
 

@@ -37,8 +37,8 @@ impl Chains {
         self.0.iter().map(|shard| shard.tips.len() as u64).sum()
     }
 
-    /// Follows one page, which comes after all pages followed before.
-    pub(super) async fn follow(&mut self, page: Examined) -> Result<Findings, ReadError> {
+    /// Follows one page, which comes after all pages followed before. Gives back the buffer it lay in.
+    pub(super) async fn follow(&mut self, page: Examined) -> Result<(Findings, Vec<u8>), ReadError> {
         let (page, count) = (Arc::new(page), self.0.len());
         let shards = self.0.drain(..).enumerate().map(|(number, mut shard)| {
             let page = page.clone();
@@ -54,7 +54,8 @@ impl Chains {
             self.0.push(shard);
             all.merge(findings);
         }
-        Ok(all)
+        let buffer = Arc::try_unwrap(page).map(|page| page.bytes).unwrap_or_default();
+        Ok((all, buffer))
     }
 }
 

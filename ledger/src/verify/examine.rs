@@ -3,18 +3,19 @@
 
 use super::check::{Check, Finding, Findings};
 use super::nonces::Use;
-use crate::bulk::each_row;
+use crate::bulk::{Buffers, each_row};
 use crate::error::ReadError;
 use crate::leaf::{Entry, Hash, NO_LEAF, finish};
 use crate::merkle::Frontier;
 use crate::record::{AnyEvent, Ciphers, Raw};
-use crate::seal::{Known, Opened, SealError, Sealed, open_segment, parse};
+use crate::seal::{Cipher, Known, SealError, Sealed, parse, segments};
 use crate::tree::TILE_WIDTH;
 use crate::{Ledger, Upcasters};
 use domain::context::{Actor, Reason};
 use domain::ids::SubjectId;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Looks into an event beyond its leaf: its keys, its segments, its form.
 pub(super) type Look = fn(&Raw<'_>, &[Sealed<'_>], &Upcasters, &Ciphers<'_>, &mut Examined);
@@ -36,7 +37,7 @@ pub(super) struct Examined {
     pub lines: Vec<Line>,
     pub entries: Vec<u8>,
     /// The page as it came, for naming streams in findings.
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     from: u64,
     /// Of its stored leaves, when it is whole.
     pub subtree: Option<Hash>,
@@ -66,8 +67,14 @@ type Keys = (HashMap<SubjectId, Known>, Findings);
 
 impl Ledger {
     /// Reads and examines the positions `from..from + count`.
-    pub(super) async fn examine(self, from: u64, count: u64, look: Option<Look>) -> Result<Examined, ReadError> {
-        let bytes = self.copy(from, count).await?;
+    pub(super) async fn examine(
+        self,
+        from: u64,
+        count: u64,
+        look: Option<Look>,
+        buffers: Buffers,
+    ) -> Result<Examined, ReadError> {
+        let bytes = self.rows(from, count, &buffers).await?;
         let (bytes, keys) = match look {
             None => (bytes, Keys::default()),
             Some(_) => {
@@ -82,8 +89,8 @@ impl Ledger {
     }
 
     /// The keys of these subjects. One that can't be unwrapped is a finding and keeps no other back.
-    async fn usable_keys(&self, wanted: HashMap<SubjectId, u64>) -> Result<Keys, ReadError> {
-        let all = self.keys().get(wanted.keys().copied()).await.map_err(ReadError::from);
+    async fn usable_keys(&self, Wanted { subjects: wanted, from, to }: Wanted) -> Result<Keys, ReadError> {
+        let all = self.keys().get_created(wanted.keys().copied().collect(), from, to).await.map_err(ReadError::from);
         let mut keys = match all {
             Ok(keys) => return Ok((keys, Findings::default())),
             Err(ReadError::Seal(_)) => HashMap::new(),
@@ -103,12 +110,23 @@ impl Ledger {
     }
 }
 
-/// Who has a segment in these rows, and where first. What can't be parsed is found later.
-fn subjects(bytes: &[u8], from: u64) -> HashMap<SubjectId, u64> {
-    let mut wanted = HashMap::new();
+/// Who has a segment in a page.
+#[derive(Default)]
+struct Wanted {
+    /// And where first.
+    subjects: HashMap<SubjectId, u64>,
+    /// Recorded times of the page's first and last event, microseconds since the Unix epoch.
+    from: i64,
+    to: i64,
+}
+
+/// Who has a segment in these rows. What can't be parsed is found later.
+fn subjects(bytes: &[u8], from: u64) -> Wanted {
+    let mut wanted = Wanted { from: i64::MAX, to: i64::MIN, ..Wanted::default() };
     for raw in each_row(bytes, from).filter_map(Result::ok) {
-        for sealed in parse(raw.segments).unwrap_or_default() {
-            wanted.entry(sealed.subject).or_insert(raw.position);
+        (wanted.from, wanted.to) = (wanted.from.min(raw.recorded_at), wanted.to.max(raw.recorded_at));
+        for sealed in segments(raw.segments).into_iter().flatten().filter_map(Result::ok) {
+            wanted.subjects.entry(sealed.subject).or_insert(raw.position);
         }
     }
     wanted
@@ -229,45 +247,45 @@ pub(super) fn open<E: AnyEvent>(
     ciphers: &Ciphers<'_>,
     page: &mut Examined,
 ) {
-    let mut aad = raw.place().aad();
-    let mut opened: Vec<Option<Opened>> = Vec::with_capacity(sealed.len());
-    for (index, segment) in sealed.iter().enumerate() {
-        let index = index as u16;
-        opened.push(match ciphers.get(segment.subject) {
-            Err(SealError::NoKey(subject)) => {
-                // One that can't be unwrapped is told once for its page.
-                if page.findings.count(Check::SegmentKey) == 0 {
-                    page.find(Check::SegmentKey, raw, format!("{subject} has no key, nor is one said to be destroyed"));
-                }
-                None
-            }
-            Err(error) => {
-                page.find(Check::SegmentKey, raw, error.to_string());
-                None
-            }
-            Ok(None) => {
-                page.erased += 1;
-                None
-            }
-            Ok(Some(cipher)) => match open_segment(raw.place(), &mut aad, index, segment, &cipher) {
-                Ok(opened) => {
-                    page.opened += 1;
-                    Some(opened)
-                }
-                Err(error) => {
-                    let commitment = matches!(error, SealError::Commitment(_));
-                    let check = if commitment { Check::SegmentCommitment } else { Check::SegmentOpen };
-                    page.find(check, raw, error.to_string());
-                    None
-                }
-            },
-        });
-    }
     let decoded =
         raw.current(upcasters, |payload| E::decode(raw.stream_type, payload).map_err(|error| error.to_string()));
-    match decoded {
-        Err(error) => page.find(Check::EventForm, raw, error),
-        Ok(mut event) => fields(raw, &mut event, sealed, &opened, page),
+    let mut event = match decoded {
+        Ok(event) => Some(event),
+        Err(error) => {
+            page.find(Check::EventForm, raw, error);
+            None
+        }
+    };
+    let decoded = event.is_some();
+    let mut fields = event.as_mut().map(|event| event.segments()).unwrap_or_default();
+    if decoded && fields.len() != sealed.len() {
+        let detail = format!("{} sealed segments for {} personal fields", sealed.len(), fields.len());
+        page.find(Check::SegmentSubject, raw, detail);
+        fields.clear();
+    }
+    let mut room = ciphers.room.borrow_mut();
+    room.enter(raw.place());
+    for (index, segment) in sealed.iter().enumerate() {
+        let field = fields.get_mut(index);
+        let of_field = field.as_ref().is_none_or(|field| field.subject() == segment.subject);
+        if !of_field {
+            page.find(Check::SegmentSubject, raw, format!("segment {index} is of another subject than its field"));
+        }
+        let Some(cipher) = cipher(raw, segment, ciphers, page) else { continue };
+        match room.open(raw.place(), index as u16, segment, &cipher) {
+            Err(error) => {
+                let commitment = matches!(error, SealError::Commitment(_));
+                let check = if commitment { Check::SegmentCommitment } else { Check::SegmentOpen };
+                page.find(check, raw, error.to_string());
+            }
+            Ok(plain) => {
+                page.opened += 1;
+                // serde's message may quote the value.
+                if of_field && field.is_some_and(|field| field.reveal(plain).is_err()) {
+                    page.find(Check::EventForm, raw, format!("segment {index} is not of its field's type"));
+                }
+            }
+        }
     }
     if raw.actor.parse::<Actor>().is_err() || raw.on_behalf_of.is_some_and(|actor| actor.parse::<Actor>().is_err()) {
         page.find(Check::EventForm, raw, "the actor is none that this version knows");
@@ -277,26 +295,17 @@ pub(super) fn open<E: AnyEvent>(
     }
 }
 
-/// Segments and personal fields are the same people's, and what was sealed is of its field's type.
-fn fields(
-    raw: &Raw<'_>,
-    event: &mut impl AnyEvent,
-    sealed: &[Sealed<'_>],
-    opened: &[Option<Opened>],
-    page: &mut Examined,
-) {
-    let fields = event.segments();
-    if fields.len() != sealed.len() {
-        let detail = format!("{} sealed segments for {} personal fields", sealed.len(), fields.len());
-        page.find(Check::SegmentSubject, raw, detail);
-        return;
-    }
-    for (index, (field, (segment, opened))) in fields.into_iter().zip(sealed.iter().zip(opened)).enumerate() {
-        if field.subject() != segment.subject {
-            page.find(Check::SegmentSubject, raw, format!("segment {index} is of another subject than its field"));
-        } else if opened.as_ref().is_some_and(|opened| field.reveal(opened.plaintext()).is_err()) {
-            // serde's message may quote the value.
-            page.find(Check::EventForm, raw, format!("segment {index} is not of its field's type"));
+/// The subject's cipher. None where it was destroyed, which is counted, or is missing, which is found.
+fn cipher(raw: &Raw<'_>, segment: &Sealed<'_>, ciphers: &Ciphers<'_>, page: &mut Examined) -> Option<Rc<Cipher>> {
+    match ciphers.get(segment.subject) {
+        Ok(Some(cipher)) => return Some(cipher),
+        Ok(None) => page.erased += 1,
+        // One that can't be unwrapped is told once for its page.
+        Err(SealError::NoKey(_)) if page.findings.count(Check::SegmentKey) > 0 => {}
+        Err(SealError::NoKey(subject)) => {
+            page.find(Check::SegmentKey, raw, format!("{subject} has no key, nor is one said to be destroyed"));
         }
+        Err(error) => page.find(Check::SegmentKey, raw, error.to_string()),
     }
+    None
 }

@@ -18,7 +18,7 @@ mod nonces;
 pub use check::{Check, Finding, Findings};
 
 use crate::Ledger;
-use crate::bulk::PAGE;
+use crate::bulk::{Buffers, PAGE};
 use crate::error::ReadError;
 use crate::leaf::Hash;
 use crate::merkle::Frontier;
@@ -98,15 +98,17 @@ impl Ledger {
         let (size, stored) = self.root().await?;
         let mut walk = Walk::new(roots_at);
         let ledger = self.clone();
+        let buffers = Buffers::default();
+        let spent = buffers.clone();
         let mut pages = stream::iter((0..size).step_by(PAGE as usize))
             .map(move |from| {
-                let page = tokio::spawn(ledger.clone().examine(from, PAGE.min(size - from), look));
+                let page = tokio::spawn(ledger.clone().examine(from, PAGE.min(size - from), look, buffers.clone()));
                 async move { page.await.map_err(|_| ReadError::Cancelled)? }
             })
             .buffered(AHEAD);
         while let Some(page) = pages.try_next().await? {
             let done = walk.done;
-            walk.page(page, PAGE.min(size - done)).await?;
+            spent.give(walk.page(page, PAGE.min(size - done)).await?);
             progress(walk.done);
         }
         drop(pages);
@@ -207,7 +209,8 @@ impl Walk {
         }
     }
 
-    async fn page(&mut self, mut page: Examined, count: u64) -> Result<(), ReadError> {
+    /// Takes a page in; gives its buffer back.
+    async fn page(&mut self, mut page: Examined, count: u64) -> Result<Vec<u8>, ReadError> {
         self.opened += page.opened;
         self.erased += page.erased;
         self.findings.merge(std::mem::take(&mut page.findings));
@@ -221,9 +224,9 @@ impl Walk {
         self.tiles.append(&mut page.tiles);
         self.grow(&page, count);
         self.done += count;
-        let found = self.chains.follow(page).await?;
+        let (found, buffer) = self.chains.follow(page).await?;
         self.findings.merge(found);
-        Ok(())
+        Ok(buffer)
     }
 
     /// Whole pages go into the tree at once, by the subtree that was made of them beside.

@@ -36,6 +36,7 @@ use chrono::{DateTime, Utc};
 use domain::ids::SubjectId;
 use plan::{KeyState, Plan, Refusal};
 use sql::Wanted;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -410,11 +411,14 @@ fn unconfirmed(jobs: Vec<Job>, decided: Decided) {
 }
 
 /// Whether the server refused a statement and the session lives on. Classes 08 (connection) and 57P (shutdown)
-/// mean that it does not.
+/// mean that it does not, and so do the severities that end it: a server that breaks down while it writes or flushes
+/// its log (PANIC) may have committed all the same.
 fn refused_by_server(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| !code.starts_with("08") && !code.starts_with("57P"))
+            let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+            !matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
+                && error.code().is_some_and(|code| !code.starts_with("08") && !code.starts_with("57P"))
         }
         sqlx::Error::Encode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::TypeNotFound { .. } => true,
         _ => false,

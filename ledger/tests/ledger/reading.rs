@@ -64,6 +64,10 @@ async fn events_of_the_domain_come_back_as_they_went_in() {
             domain::Event::RelyingParty(event) => {
                 unit.stream::<domain::relying_party::RelyingParty>(id, next(&mut versions, 4), vec![event])
             }
+            domain::Event::Auditor(event) => {
+                unit.stream::<domain::auditor::Auditor>(id, next(&mut versions, 5), vec![event])
+            }
+            domain::Event::Rules(event) => unit.stream::<domain::rules::Rules>(id, next(&mut versions, 6), vec![event]),
         };
         ledger.append(unit).await.unwrap();
         sent.push(event);

@@ -49,8 +49,10 @@ impl Projection for Accounts {
             Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
             | Event::LedgerManifest(_)
-            | Event::RelyingParty(_) => {}
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -65,8 +67,10 @@ impl Projection for Accounts {
             Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
             | Event::LedgerManifest(_)
-            | Event::RelyingParty(_) => Ok(()),
+            | Event::Rules(_) => Ok(()),
         }
     }
 

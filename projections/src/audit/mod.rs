@@ -1,9 +1,13 @@
 //! Which events are about whom, and what each import run brought.
 
+mod marks;
 mod reads;
 mod rows;
+mod search;
 
-pub use rows::{ImportRunRow, TimelineRow};
+pub use marks::{Mark, PAGE_OF_MARKS, establishments};
+pub use rows::{ImportRunRow, MarkRow, TimelineRow};
+pub use search::{Search, Step};
 
 use crate::projection::{Fault, Projection};
 use crate::row::Table;
@@ -18,6 +22,7 @@ use sqlx::PgConnection;
 #[derive(Default)]
 pub(crate) struct Audit {
     timeline: Table<TimelineRow>,
+    marks: Table<MarkRow>,
     imports: Table<ImportRunRow>,
 }
 
@@ -35,8 +40,10 @@ impl Projection for Audit {
             | Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
             | Event::LedgerManifest(_)
-            | Event::RelyingParty(_) => {}
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -51,11 +58,15 @@ impl Projection for Audit {
         for entity in entities(event) {
             self.timeline.put(TimelineRow { entity, position });
         }
+        for (mark, value) in marks::of(event) {
+            self.marks.put(MarkRow { mark: mark.number(), value, page: position / PAGE_OF_MARKS });
+        }
         self.import_run(event)
     }
 
     async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
         self.timeline.store(connection).await?;
+        self.marks.store(connection).await?;
         self.imports.store(connection).await
     }
 }
@@ -109,8 +120,10 @@ fn others_concerned(event: &Event) -> Option<String> {
         )
         | Event::Guardian(_)
         | Event::Establishment(_)
+        | Event::RelyingParty(_)
+        | Event::Auditor(_)
         | Event::LedgerManifest(_)
-        | Event::RelyingParty(_) => None,
+        | Event::Rules(_) => None,
     }
 }
 
@@ -140,8 +153,10 @@ impl Audit {
             | Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
             | Event::LedgerManifest(_)
-            | Event::RelyingParty(_) => {}
+            | Event::Rules(_) => {}
         }
         Ok(())
     }

@@ -18,6 +18,21 @@ mod timeline {
     }
 }
 
+mod mark {
+    use super::row;
+    row! {
+        /// Something that at least one event of a page of the ledger bears.
+        MarkRow in "mark", key(mark: i16, value: String, page: i64) {
+            /// [`super::super::Mark::number`].
+            mark: i16 => "int2",
+            /// Its value.
+            value: String => "text",
+            /// Number of the page.
+            page: i64 => "int8",
+        }
+    }
+}
+
 mod import_run {
     use super::{DateTime, NaiveDateTime, Utc, Uuid, row};
     row! {
@@ -52,6 +67,7 @@ mod import_run {
 }
 
 pub use import_run::ImportRunRow;
+pub use mark::MarkRow;
 pub use timeline::TimelineRow;
 
 impl ImportRunRow {

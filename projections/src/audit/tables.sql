@@ -6,6 +6,15 @@ CREATE TABLE timeline (
     PRIMARY KEY (entity, position)
 );
 
+-- Which pages of the ledger, of 256 events each, hold an event that bears a mark: the way from a filter to the few
+-- pages worth reading. Coarse on purpose: an import's thousands of events leave a handful of rows.
+CREATE TABLE mark (
+    mark  smallint NOT NULL, -- 0 event type, 1 establishment, 2 actor, 3 on behalf of, 4 day of effect (UTC)
+    value text     NOT NULL,
+    page  bigint   NOT NULL, -- position / 256
+    PRIMARY KEY (mark, value, page)
+);
+
 CREATE TABLE import_run (
     import        uuid        NOT NULL PRIMARY KEY,
     establishment text        NOT NULL,

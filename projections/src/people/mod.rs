@@ -53,7 +53,12 @@ impl Projection for People {
                 | GuardianEvent::ChildLinkLapsed { .. }
                 | GuardianEvent::GuardianErased { .. },
             ) => {}
-            Event::Account(_) | Event::Establishment(_) | Event::LedgerManifest(_) | Event::RelyingParty(_) => {}
+            Event::Account(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -67,7 +72,12 @@ impl Projection for People {
         match &event.event {
             Event::Pupil(pupil_event) => self.pupil(event, stream_uuid(event)?, pupil_event),
             Event::Guardian(guardian_event) => self.guardian(event, stream_uuid(event)?, guardian_event),
-            Event::Account(_) | Event::Establishment(_) | Event::LedgerManifest(_) | Event::RelyingParty(_) => Ok(()),
+            Event::Account(_)
+            | Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => Ok(()),
         }
     }
 

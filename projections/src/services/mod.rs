@@ -41,7 +41,12 @@ impl Projection for Services {
                 | RelyingPartyEvent::RelyingPartyEnabled {},
             ) => self.relying_parties.want((stream_uuid(event)?,)),
             Event::RelyingParty(RelyingPartyEvent::RelyingPartyRegistered { .. }) => {}
-            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) | Event::LedgerManifest(_) => {}
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Account(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -55,7 +60,12 @@ impl Projection for Services {
         match &event.event {
             Event::Establishment(establishment_event) => self.establishment(event, establishment_event),
             Event::RelyingParty(party_event) => self.relying_party(event, stream_uuid(event)?, party_event),
-            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) | Event::LedgerManifest(_) => Ok(()),
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Account(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => Ok(()),
         }
     }
 

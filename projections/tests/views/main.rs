@@ -1,5 +1,6 @@
 //! The views against a real PostgreSQL and a real ledger.
 
+mod poison;
 mod reads;
 mod rebuilding;
 mod running;

@@ -125,8 +125,7 @@ type Found = (About, Vec<StreamRange>, BTreeSet<u64>);
 
 /// The streams of an account's life: its own, and those of every guardian record and pupil that ever belonged to it.
 async fn life(ledger: &Ledger, account: AccountId, size: u64) -> anyhow::Result<Found> {
-    let own: BTreeSet<u64> =
-        ledger.stream_positions(Account::TYPE, &account.to_string()).await?.into_iter().collect();
+    let own: BTreeSet<u64> = ledger.stream_positions(Account::TYPE, &account.to_string()).await?.into_iter().collect();
     if own.is_empty() {
         bail!("there is no account {account}");
     }

@@ -18,6 +18,7 @@ pub use report::Format;
 use crate::bundle::Trust;
 use domain::Event;
 use ledger::{Check, Finding, Findings, Ledger, ReadError};
+use projections::poison::{Skip, Stop, skips, stops};
 use projections::{Comparison, DifferenceKind, Name, RebuildError, compare};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -87,6 +88,10 @@ pub struct Checked {
     pub outcomes: BTreeMap<Check, Outcome>,
     /// What is wrong.
     pub findings: Findings,
+    /// Views that stand still at an event they can't take in: equal to their replay, but only up to there.
+    pub stops: Vec<Stop>,
+    /// Events that views and their replays pass over, by whose decision and why.
+    pub skips: Vec<Skip>,
 }
 
 impl Checked {
@@ -123,7 +128,14 @@ pub async fn check(
     let checkpoints = checkpoints::read(ledger, pool, believed, &mut findings).await?;
     let walked = ledger.verify_opened::<Event>(&checkpoints.sizes(), |done| progress(Stage::Ledger, done)).await?;
     let (size, streams, segments) = (walked.size, walked.streams, walked.opened + walked.erased);
-    let mut checked = Checked { size, root: walked.root, outcomes: BTreeMap::new(), findings: walked.findings };
+    let mut checked = Checked {
+        size,
+        root: walked.root,
+        outcomes: BTreeMap::new(),
+        findings: walked.findings,
+        stops: stops(pool).await?,
+        skips: skips(pool).await?,
+    };
     checkpoints.compare(size, &walked.roots, walked.root.is_some(), &mut findings);
     checked.findings.merge(findings);
     checkpoints.conclude(&mut checked);

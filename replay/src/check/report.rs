@@ -3,7 +3,7 @@
 use super::{Checked, NotMade, Outcome};
 use crate::language::Language;
 use crate::words::checks::{meaning, remedy};
-use ledger::Check;
+use ledger::{Check, Header};
 use serde_json::{Value, json};
 
 /// How a report is written.
@@ -39,7 +39,39 @@ impl Checked {
                 self.failure(language, *check, &mut text);
             }
         }
+        self.poisoned(language, &mut text);
         text
+    }
+
+    /// Where views stand still, and what they pass over by decision.
+    fn poisoned(&self, language: Language, text: &mut String) {
+        let what = |event: &Option<Header>| match event {
+            Some(event) => event.event_type.clone(),
+            None => language.of("aucun événement", "no event there").to_owned(),
+        };
+        for stop in &self.stops {
+            let (view, position, event, since) = (stop.view, stop.fault.position, what(&stop.event), stop.since);
+            text.push_str(&match language {
+                Language::Fr => {
+                    format!("Vue {view} : ARRÊTÉE à la position {position} ({event}) depuis le {since}.\n")
+                }
+                Language::En => format!("View {view}: STOPPED at position {position} ({event}) since {since}.\n"),
+            });
+        }
+        for skip in &self.skips {
+            let (view, position, event) = (skip.view, skip.fault.position, what(&skip.event));
+            let (at, actor, reason) = (skip.skipped_at, &skip.actor, &skip.reason);
+            text.push_str(&match language {
+                Language::Fr => {
+                    format!(
+                        "Vue {view} : sans l’événement {position} ({event}), décision de {actor} le {at} : {reason}\n"
+                    )
+                }
+                Language::En => {
+                    format!("View {view}: without event {position} ({event}), decided by {actor} on {at}: {reason}\n")
+                }
+            });
+        }
     }
 
     fn failure(&self, language: Language, check: Check, text: &mut String) {
@@ -78,6 +110,8 @@ impl Checked {
             "size": self.size,
             "root": self.root.map(hex::encode),
             "checks": checks.collect::<Vec<_>>(),
+            "stopped_views": self.stops.iter().map(|stop| stop.view.as_str()).collect::<Vec<_>>(),
+            "skipped_events": self.skips.iter().map(|skip| skip.fault.position).collect::<Vec<_>>(),
         })
     }
 }

@@ -4,6 +4,7 @@ use super::{guardian_name, placement, pupil_name, value};
 use chrono::NaiveDate;
 use domain::Event;
 use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
@@ -13,6 +14,7 @@ use domain::ledger_manifest::LedgerManifestEvent;
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
 use domain::relying_party::RelyingPartyEvent;
+use domain::rules::RulesEvent;
 
 const ERASED: &str = "(erased)";
 
@@ -44,6 +46,8 @@ pub(super) fn event(event: &Event) -> String {
         Event::Establishment(event) => establishment(event),
         Event::LedgerManifest(event) => ledger_manifest(event),
         Event::RelyingParty(event) => relying_party(event),
+        Event::Auditor(event) => auditor(event),
+        Event::Rules(event) => rules(event),
     }
 }
 
@@ -253,6 +257,37 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
         RelyingPartyEvent::ClientSecretReplaced { secret: _ } => "The client secret was replaced.".to_owned(),
         RelyingPartyEvent::RelyingPartyDisabled {} => "The relying party is no longer served.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "The relying party is served again.".to_owned(),
+    }
+}
+
+fn auditor(event: &AuditorEvent) -> String {
+    match event {
+        AuditorEvent::AuditorAppointed { auditor, number, credential: _ } => {
+            format!("Staff member {number} became auditor {auditor}.")
+        }
+        AuditorEvent::AuditorCredentialReplaced { credential: _ } => {
+            "The auditor’s credential was replaced.".to_owned()
+        }
+        AuditorEvent::AuditorDismissed {} => "The audit role was taken away.".to_owned(),
+        AuditorEvent::DisclosureRequested { disclosure, expires_at, digest: _ } => format!(
+            "The auditor asked for disclosure {disclosure}, to be decided before {}.",
+            expires_at.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        AuditorEvent::DisclosureApproved { disclosure, by, until } => {
+            format!("Auditor {by} approved disclosure {disclosure}, until {}.", until.format("%Y-%m-%d %H:%M:%S UTC"))
+        }
+        AuditorEvent::DisclosureRefused { disclosure, by } => {
+            format!("Auditor {by} refused disclosure {disclosure}.")
+        }
+    }
+}
+
+fn rules(event: &RulesEvent) -> String {
+    match event {
+        RulesEvent::RulesAnnounced { number, program, rules } => format!(
+            "Rules no. {number} are in force from here on (program {program}, {} settings).",
+            rules.settings.len()
+        ),
     }
 }
 

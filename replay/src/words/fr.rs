@@ -4,6 +4,7 @@ use super::{guardian_name, placement, pupil_name, value};
 use chrono::NaiveDate;
 use domain::Event;
 use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
@@ -13,6 +14,7 @@ use domain::ledger_manifest::LedgerManifestEvent;
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
 use domain::relying_party::RelyingPartyEvent;
+use domain::rules::RulesEvent;
 
 const ERASED: &str = "(effacé)";
 
@@ -44,6 +46,8 @@ pub(super) fn event(event: &Event) -> String {
         Event::Establishment(event) => establishment(event),
         Event::LedgerManifest(event) => ledger_manifest(event),
         Event::RelyingParty(event) => relying_party(event),
+        Event::Auditor(event) => auditor(event),
+        Event::Rules(event) => rules(event),
     }
 }
 
@@ -259,6 +263,38 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
         }
         RelyingPartyEvent::RelyingPartyDisabled {} => "Le service raccordé n’est plus servi.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "Le service raccordé est de nouveau servi.".to_owned(),
+    }
+}
+
+fn auditor(event: &AuditorEvent) -> String {
+    match event {
+        AuditorEvent::AuditorAppointed { auditor, number, credential: _ } => {
+            format!("L’agent {number} est devenu l’auditeur {auditor}.")
+        }
+        AuditorEvent::AuditorCredentialReplaced { credential: _ } => {
+            "Le secret de l’auditeur a été remplacé.".to_owned()
+        }
+        AuditorEvent::AuditorDismissed {} => "Le rôle d’audit a été retiré.".to_owned(),
+        AuditorEvent::DisclosureRequested { disclosure, expires_at, digest: _ } => format!(
+            "L’auditeur a demandé la levée de masquage {disclosure}, à décider avant le {}.",
+            expires_at.format("%d/%m/%Y %H:%M:%S UTC")
+        ),
+        AuditorEvent::DisclosureApproved { disclosure, by, until } => format!(
+            "L’auditeur {by} a approuvé la levée de masquage {disclosure}, jusqu’au {}.",
+            until.format("%d/%m/%Y %H:%M:%S UTC")
+        ),
+        AuditorEvent::DisclosureRefused { disclosure, by } => {
+            format!("L’auditeur {by} a refusé la levée de masquage {disclosure}.")
+        }
+    }
+}
+
+fn rules(event: &RulesEvent) -> String {
+    match event {
+        RulesEvent::RulesAnnounced { number, program, rules } => format!(
+            "Les règles n° {number} s’appliquent à partir d’ici (programme {program}, {} réglages).",
+            rules.settings.len()
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bundles;
 mod mutations;
+mod questions;
 mod support;
 mod telling;
 mod words;

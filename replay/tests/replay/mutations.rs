@@ -6,14 +6,20 @@ pub mod forger;
 use crate::support::Setting;
 use domain::context::{Actor, Context, Reason};
 use domain::establishment::{Establishment, EstablishmentEvent};
+use domain::guardian::{Guardian, GuardianContact, GuardianEvent, GuardianIdentity};
 use domain::identifiers::{Degree, Uai};
-use domain::ids::CommandId;
+use domain::ids::{CommandId, GuardianId};
+use domain::personal::Personal;
 use forger::{Forger, flip};
 use ledger::Check::{self, *};
 use ledger::postgres::Role;
 use ledger::{Ledger, Unit};
+use projections::poison::{skip, stops};
+use projections::{Name, Runner};
 use replay::check::{Believed, Checked, Format, Outcome, Stage, check};
 use replay::language::Language;
+use std::time::Duration;
+use uuid::Uuid;
 
 async fn checked(setting: &Setting) -> Checked {
     believing(setting, &Believed::default()).await
@@ -87,7 +93,7 @@ async fn a_changed_byte_fails_the_check_of_its_column() {
         ("header: actor", "actor = 'operator:99'".to_owned(), last, &[Leaf]),
         ("header: effective time", "effective_at = effective_at + interval '1 us'".to_owned(), last, &[Leaf]),
         ("metadata: reference", "reference = 'AAAAAAAAAA'".to_owned(), last, &[Leaf]),
-        ("metadata: command", format!("command_id = '{}'", uuid::Uuid::nil()), last, &[Leaf]),
+        ("metadata: command", format!("command_id = '{}'", Uuid::nil()), last, &[Leaf]),
         ("stored leaf", flip("leaf", 3), last, &[Leaf, Root]),
         ("commitment", flip("segments", 20), sealed, &[Leaf, SegmentCommitment]),
         ("ciphertext", flip("segments", 90), sealed, &[SegmentOpen]),
@@ -265,7 +271,7 @@ pub async fn goes_on(ledger: &Ledger, events: u32, reference: Option<&str>) {
         let (name, academie, degree) = (None, None, Degree::Second);
         let event = EstablishmentEvent::EstablishmentRegistered { uai, name, academie, degree };
         let context = Context {
-            command: CommandId(uuid::Uuid::new_v4()),
+            command: CommandId(Uuid::new_v4()),
             actor: Actor::Service,
             on_behalf_of: None,
             reason: Reason::Rule,
@@ -356,4 +362,38 @@ async fn an_erasure_without_its_event_and_a_key_brought_back_fail_erasure_event(
                 WHERE c.subject = k.subject AND k.wrapped IS NULL";
     assert_eq!(forger.run(back).await, 1);
     assert_eq!(names(&checked(&setting).await), [ErasureEvent]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_stopped_and_what_it_was_told_to_skip_are_found() {
+    let mut setting = Setting::new(44).await;
+    setting.live(20).await;
+    // Nothing that can't be read by the auditor, but a value that the view's table refuses.
+    let guardian = GuardianId(Uuid::new_v4());
+    let identity = GuardianIdentity { family_name: "FIC\0TIF".to_owned(), ..Default::default() };
+    let recorded = GuardianEvent::GuardianRecorded {
+        guardian,
+        identity: Personal::new(guardian, identity),
+        contact: Personal::new(guardian, GuardianContact::default()),
+    };
+    let unit = setting.world.step();
+    let unit = Unit::new(unit.context().clone()).stream::<Guardian>(&guardian.to_string(), 0, vec![recorded]);
+    let position = setting.ledger.append(unit).await.unwrap().first;
+    let runner = Runner::start(setting.ledger.clone(), setting.pool.clone()).await.unwrap();
+    while stops(&setting.pool).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let found = checked(&setting).await;
+    assert_eq!((found.stops.len(), found.skips.len()), (1, 0));
+    assert!(found.is_sound(), "as far as it goes");
+    let operator = Actor::Operator("17".to_owned());
+    skip(&setting.pool, Name::People, position, "sent again", &operator, setting.ledger.now()).await.unwrap();
+    while !stops(&setting.pool).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    runner.views().caught_up(position, Duration::from_secs(60)).await.unwrap();
+    runner.stop().await;
+    let found = checked(&setting).await;
+    assert!(found.is_sound() && found.stops.is_empty(), "{}", found.findings);
+    assert_eq!((found.skips[0].fault.position, found.skips[0].reason.as_str()), (position, "sent again"));
 }

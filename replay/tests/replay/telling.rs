@@ -5,12 +5,14 @@ use domain::ids::AccountId;
 use ledger::access::{Query, Wanted, read};
 use replay::history::history;
 use replay::language::Language;
-use replay::state::{Moment, resolve, state};
+use replay::moment::{Moment, resolve};
+use replay::state::state;
 use replay::trace;
 
 async fn told(setting: &Setting, views: &projections::Views, account: AccountId, language: Language) -> String {
     let mut out = Vec::new();
-    history(&setting.ledger, views, account, language, &mut out).await.unwrap();
+    let as_of = resolve(&setting.ledger, None).await.unwrap();
+    history(&setting.ledger, views, account, as_of, language, &mut out).await.unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -50,19 +52,19 @@ async fn a_state_is_what_the_account_was_at_that_position_and_time() {
     let member = setting.world.accounts[0].clone();
     let account: AccountId = member.id.parse().unwrap();
     let then = setting.ledger.size() - 1;
-    let (_, time) = resolve(&setting.ledger, Some(Moment::Position(then))).await.unwrap();
+    let as_of = resolve(&setting.ledger, Some(Moment::Position(then))).await.unwrap();
     setting.live(60).await;
-    let found = state(&setting.ledger, account, then, time).await.unwrap();
+    let found = state(&setting.ledger, account, as_of).await.unwrap();
     assert_eq!((found.status, found.holder), (member.state.status, member.state.holder));
     assert_eq!(found.children.len(), member.state.confirmed.union(&member.state.reported).count());
     assert_eq!(found.guardians.len(), member.state.guardians.len());
     // The same moment by its time: the last event recorded no later.
-    let (at, recorded_at) = resolve(&setting.ledger, Some(Moment::Time(time))).await.unwrap();
-    assert!(at >= then && recorded_at == time);
+    let same = resolve(&setting.ledger, Some(Moment::Time(as_of.recorded_at))).await.unwrap();
+    assert!(same.position >= then && same.recorded_at == as_of.recorded_at);
     assert!(resolve(&setting.ledger, Some(Moment::Position(setting.ledger.size()))).await.is_err());
     assert!(resolve(&setting.ledger, Some("1999-01-01T00:00:00Z".parse().unwrap())).await.is_err());
     let now = resolve(&setting.ledger, None).await.unwrap();
-    let found = state(&setting.ledger, account, now.0, now.1).await.unwrap();
+    let found = state(&setting.ledger, account, now).await.unwrap();
     let member = &setting.world.accounts[0];
     assert_eq!(found.status, member.state.status);
     assert_eq!(found.login.as_ref(), member.state.login.as_ref().and_then(|login| login.known()));

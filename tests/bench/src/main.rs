@@ -6,6 +6,7 @@
 
 mod append;
 mod ceiling;
+#[cfg(feature = "import")]
 mod import;
 mod lag;
 mod measure;
@@ -41,6 +42,7 @@ enum Command {
     /// Verifying the whole ledger, against reading it.
     Verify(verify::Options),
     /// Importing a whole sample of schools, until the views show it.
+    #[cfg(feature = "import")]
     Import(import::Options),
 }
 
@@ -49,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
     let Arguments { command, dir } = Arguments::parse();
     let result = match command {
         // Each of its imports has a server of its own.
+        #[cfg(feature = "import")]
         Command::Import(options) => import::run(&dir, &options).await?,
         Command::Append(options) => {
             let server = server::Server::start(&dir).await?;

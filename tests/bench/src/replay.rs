@@ -3,6 +3,7 @@
 use crate::measure::{median, rounded};
 use crate::school::{self, FAMILY, Step};
 use crate::server::Server;
+use crate::usage::Usage;
 use crate::{plain, query_replay};
 use domain::Event;
 use futures::TryStreamExt;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Families per unit: as an import appends them.
 const FAMILIES: u64 = 200;
@@ -47,6 +48,8 @@ pub async fn run(server: &Server, options: &Options) -> anyhow::Result<Value> {
     // The same connections in every pass, as the other side has them.
     let pool = server.service().await?;
     let size = Ledger::open(pool.clone(), master.clone()).await?.size();
+    let postmaster = server.postmaster().await?;
+    let (own, theirs) = (Usage::own(), Usage::family(postmaster));
     for round in 0..options.rounds {
         ours_rates.push(ours(&pool, &master, size).await?);
         if !options.only_ours {
@@ -55,6 +58,12 @@ pub async fn run(server: &Server, options: &Options) -> anyhow::Result<Value> {
         if round == 0 && !options.only_ours {
             same(&pool, &master, &owner).await?;
         }
+    }
+    if options.only_ours {
+        // Of all passes, whatever else the machine did meanwhile.
+        let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / (size * options.rounds) as f64;
+        let (own, theirs) = (each(Usage::own() - own), each(Usage::family(postmaster) - theirs));
+        println!("CPU per event: {own:.2} µs in this process, {theirs:.2} µs in the server");
     }
     if !options.only_ours {
         for round in 0..options.rebuilds {

@@ -4,15 +4,11 @@
 //! prints the command of every unit the ledger acknowledged. The test kills the writer, or the database server
 //! under it, at a random moment, as often as the rounds say, and reads the ledger afterwards.
 
+use super::{WHOLE, migrated, open, unit};
 use crate::harness::Place;
-use domain::account::{Account, AccountEvent, Holder};
-use domain::context::{Actor, Context, Reason};
 use domain::event::Event;
-use domain::guardian::{Guardian, GuardianContact, GuardianEvent, GuardianIdentity};
-use domain::ids::{AccountId, CommandId, GuardianId};
-use domain::personal::Personal;
-use ledger::postgres::{Database, EmbeddedPostgres, Role, Source, migrate};
-use ledger::{Ledger, MasterKeys, Unit};
+use ledger::Ledger;
+use ledger::postgres::{EmbeddedPostgres, Role};
 use projections::Runner;
 use rand::RngExt;
 use std::collections::{HashMap, HashSet};
@@ -20,54 +16,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use uuid::Uuid;
 
 /// Set in the writer's environment: the data directory.
 const WRITER: &str = "MATRICULE_TEST_WRITER";
 const WRITERS_AT_ONCE: usize = 12;
 const ROUNDS: usize = 12;
-
-fn keys(dir: &Path) -> MasterKeys {
-    MasterKeys::from_file(&dir.join("master.key")).expect("the master key")
-}
-
-async fn open(dir: &Path) -> (Database, Ledger) {
-    let database = Database::attach(dir).await.expect("the database opens");
-    let pool = database.pool(Role::Service, 8).await.expect("a pool");
-    let ledger = Ledger::open(pool, keys(dir)).await.expect("the ledger opens");
-    (database, ledger)
-}
-
-/// A guardian record and the account opened for it: two streams, three events, one unit.
-fn unit() -> (CommandId, Unit) {
-    let guardian = GuardianId(Uuid::new_v4());
-    let account = AccountId(Uuid::new_v4());
-    let command = CommandId(Uuid::new_v4());
-    let identity = GuardianIdentity { family_name: "FICTIF".into(), given_name: "Ariane".into(), ..Default::default() };
-    let context = Context {
-        command,
-        actor: Actor::Service,
-        on_behalf_of: None,
-        reason: Reason::Rule,
-        reference: None,
-        effective_at: chrono::Utc::now(),
-    };
-    let recorded = GuardianEvent::GuardianRecorded {
-        guardian,
-        identity: Personal::new(guardian, identity),
-        contact: Personal::new(guardian, GuardianContact::default()),
-    };
-    let opened = vec![
-        AccountEvent::AccountOpened { account, holder: Holder::Guardian(guardian) },
-        AccountEvent::GuardianRecordAttached { guardian },
-    ];
-    let unit = Unit::new(context).stream::<Guardian>(&guardian.to_string(), 0, vec![recorded]).stream::<Account>(
-        &account.to_string(),
-        0,
-        opened,
-    );
-    (command, unit)
-}
 
 /// Not a test of its own: what the writer does. Without its variable it has nothing to do.
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +47,7 @@ async fn writer() {
 
 fn start_writer(dir: &Path) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().expect("a path"))
-        .args(["--exact", "faults::writer", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "faults::kills::writer", "--nocapture", "--test-threads=1"])
         .env(WRITER, dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -145,7 +98,7 @@ async fn examine(dir: &Path, acknowledged: &HashSet<String>) {
         }
     }
     for (command, kinds) in &events {
-        assert_eq!(kinds[..], ["guardian", "account", "account"], "command {command} landed once and whole");
+        assert_eq!(kinds[..], WHOLE, "command {command} landed once and whole");
     }
     for command in acknowledged {
         assert!(events.contains_key(command), "acknowledged command {command} is lost");
@@ -161,19 +114,10 @@ async fn examine(dir: &Path, acknowledged: &HashSet<String>) {
     database.close().await;
 }
 
-async fn migrated(place: &Place) {
-    let database = Database::open(Source::Embedded(place.data_dir().to_owned())).await.expect("the database opens");
-    let owner = database.pool(Role::Owner, 1).await.expect("a pool");
-    migrate(&owner).await.expect("the schema");
-    owner.close().await;
-    drop(keys(place.data_dir()));
-    database.close().await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_killed_at_random_loses_nothing_it_acknowledged() {
     let place = Place::new();
-    migrated(&place).await;
+    migrated(place.data_dir()).await;
     let server = EmbeddedPostgres::start(place.data_dir()).expect("the server starts");
     let mut all = HashSet::new();
     for _ in 0..ROUNDS {
@@ -193,7 +137,7 @@ async fn a_writer_killed_at_random_loses_nothing_it_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_at_random_loses_nothing_acknowledged() {
     let place = Place::new();
-    migrated(&place).await;
+    migrated(place.data_dir()).await;
     let server = EmbeddedPostgres::start(place.data_dir()).expect("the server starts");
     let mut all = HashSet::new();
     let (mut writer, mut output) = start_writer(place.data_dir());
