@@ -72,6 +72,19 @@ need_node() {
   [ "$major" -ge "$1" ] || die "Node $major is too old: $1 or later is needed (https://nodejs.org)."
 }
 
+# What the test needs that has our checkpoints verified by the Go project's own packages.
+need_go() {
+  if command -v go >/dev/null; then
+    # Elsewhere than on Debian, Go fetches the packages itself.
+    if [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || ! command -v apt-get >/dev/null; then return; fi
+  fi
+  install_packages "public tools that verify checkpoints" "golang-go golang-golang-x-mod-dev" go
+}
+
+need_openssl() {
+  command -v openssl >/dev/null || install_packages "the test of timestamps" openssl openssl
+}
+
 need_chromium() {
   [ -n "${CHROMIUM:-}" ] && return
   CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)

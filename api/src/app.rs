@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Sending;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
 use crate::session::Guard;
 use ledger::Ledger;
 use ledger::access::AccessLog;
@@ -33,6 +33,8 @@ pub struct Parts {
     pub views: Views,
     /// The keys that sign tokens.
     pub keys: Keys,
+    /// The keys of relying parties.
+    pub client_keys: ClientKeyCache,
     /// What became of messages.
     pub sending: Sending,
     /// How checkpoints fare.

@@ -18,6 +18,7 @@ pub mod limits;
 mod listen;
 pub mod manifest;
 pub mod oidc;
+pub mod outbound;
 pub mod pages;
 pub mod password;
 pub mod proof;

@@ -7,7 +7,8 @@ use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
-use crate::oidc::Keys;
+use crate::oidc::{ClientKeyCache, Keys};
+use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::Context;
 use ledger::access::AccessLog;
@@ -82,8 +83,22 @@ impl Running {
         };
         let off = || watch::channel(Health { state: State::Off, ..Health::default() }).1;
         let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
-        let parts = Parts { config, clock, db, ledger, views, keys, sending, checkpoints, guard, requests, access };
-        let app = App::new(parts);
+        let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
+        let client_keys = ClientKeyCache::new(outbound);
+        let app = App::new(Parts {
+            config,
+            clock,
+            db,
+            ledger,
+            views,
+            keys,
+            client_keys,
+            sending,
+            checkpoints,
+            guard,
+            requests,
+            access,
+        });
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
         let manifests = crate::manifest::start(app.ledger.clone(), app.clock.clone());
         let tidying = crate::tidying::start(app.clone());

@@ -45,7 +45,7 @@ pub async fn retention(app: &App, daily: &mut Daily) -> anyhow::Result<()> {
 /// When the database or a key fails; the next round tries again.
 pub async fn round(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
-    if let Some(kid) = app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
+    for kid in app.keys.rotate_when_due(now, app.config.oidc.signing_key_lifetime.delta()).await? {
         tracing::info!(kid, "the next signing key signs from now on");
     }
     keep_months(&app.db, now, MONTHS_AHEAD).await?;

@@ -201,3 +201,61 @@ fn an_operator_resets_a_pupil_by_ine_beside_the_running_service() {
     let log = service.log.lock().unwrap().clone();
     assert!(!log.contains(&password), "nothing of it in the log");
 }
+
+/// Asks until the answer is as wanted.
+fn get_until(service: &Service, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = service.get(path);
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{path}: {answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn checkpoints_are_signed_as_things_are_recorded_and_recovered_at_the_command_line_only() {
+    let dir = TempDataDir::new();
+    let mut service = Service::start(dir.path());
+    let run = |arguments: &[&str]| {
+        let data = dir.path().join("data");
+        let output = matricule(dir.path()).args(arguments).arg("--data-dir").arg(data).output().unwrap();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let files = tempfile::tempdir().unwrap();
+    let out = files.path().to_str().unwrap();
+    let (_, written, _) = run(&["sample", "--pupils", "3", "--secondary", "1", "--primary", "0", "--out", out]);
+    let exports: Vec<&str> = written.lines().filter(|line| line.starts_with(out)).collect();
+    let (done, _, error) = run(&[&["import", "--report-dir", out], exports.as_slice()].concat());
+    assert!(done, "{error}");
+    let key = |expected: &str| {
+        let (done, key, error) = run(&["checkpoint", "key"]);
+        assert!(done && key.starts_with(expected), "{key}{error}");
+        key.parse::<ledger::checkpoint::VerifierKey>().unwrap()
+    };
+    let log = key("localhost:8080/log+");
+    let answer = get_until(&service, "/log/checkpoint", |answer| answer.starts_with("HTTP/1.1 200"));
+    let note = answer.split_once("\r\n\r\n").unwrap().1;
+    assert!(ledger::checkpoint::SignedCheckpoint::verify(note, &log).unwrap().size > 0);
+    let (done, _, error) = run(&["checkpoint", "recover", "--reason", "for fun"]);
+    assert!(!done && error.contains("nothing to recover from"), "{error}");
+    assert!(service.terminate());
+
+    // The kept checkpoint is lost: that is not passed over.
+    std::fs::remove_file(dir.path().join("data/checkpoint.last")).unwrap();
+    let mut service = Service::start(dir.path());
+    get_until(&service, "/readyz", |answer| answer.starts_with("HTTP/1.1 200") && answer.contains("\"refused\""));
+    assert!(service.get("/log/checkpoint").contains(note), "what was published stays");
+    let (done, told, error) = run(&["checkpoint", "recover", "--reason", "a disk was lost"]);
+    assert!(done && told.contains("localhost:8080/log/2+"), "{told}{error}");
+    let answer = get_until(&service, "/log/2/checkpoint", |answer| answer.starts_with("HTTP/1.1 200"));
+    let note = answer.split_once("\r\n\r\n").unwrap().1;
+    ledger::checkpoint::SignedCheckpoint::verify(note, &key("localhost:8080/log/2+")).unwrap();
+    assert!(service.get("/log/checkpoint").starts_with("HTTP/1.1 404"), "another log, other addresses");
+    let (_, told, _) = run(&["checkpoint", "status"]);
+    assert!(told.contains("a disk was lost") && told.contains("Kept:      "), "{told}");
+    assert!(service.terminate());
+    assert!(service.log.lock().unwrap().contains("NO CHECKPOINT"));
+}

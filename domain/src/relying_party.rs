@@ -3,63 +3,18 @@
 //! Terms follow OpenID Connect Dynamic Client Registration 1.0 §2 and RP-Initiated Logout 1.0 §3.1.
 
 use crate::event::{event_names, handle_by_decide};
-use crate::identifiers::Uai;
 use crate::ids::{RelyingPartyId, SecretId};
 use crate::personal::{Sealable, Segment};
 use cqrs_es::Aggregate;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
-/// How the client authenticates at the token endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuthentication {
-    /// Public client.
-    None,
-    /// HTTP Basic with the client secret.
-    ClientSecretBasic,
-    /// Client secret in the form body.
-    ClientSecretPost,
-}
+mod registration;
+mod terms;
 
-/// Which establishments' people a relying party sees.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Establishments {
-    /// All of them (a national téléservice).
-    All,
-    /// These (a school's portal or mark book).
-    Only(BTreeSet<Uai>),
-}
-
-impl Establishments {
-    /// Whether people of this establishment may be shown.
-    pub fn includes(&self, uai: &Uai) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(served) => served.contains(uai),
-        }
-    }
-}
-
-/// What a relying party is registered with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Registration {
-    /// Name shown to users.
-    pub name: String,
-    /// Exact redirect URIs.
-    pub redirect_uris: Vec<String>,
-    /// Exact URIs to return to after logout.
-    pub post_logout_redirect_uris: Vec<String>,
-    /// Scopes it may ask for.
-    pub scopes: BTreeSet<String>,
-    /// Host that groups relying parties for pairwise subjects (OpenID Connect Core §8.1).
-    pub sector_identifier: String,
-    /// How it authenticates.
-    pub authentication: ClientAuthentication,
-    /// Whom it sees.
-    pub establishments: Establishments,
-}
+pub use registration::{ClientAuthentication, Establishments, InvalidRegistration, Registration};
+pub use terms::{
+    BackchannelLogout, ClientKey, ClientKeys, GrantType, InvalidTerms, Lifetimes, ResponseMode, SigningAlgorithm, Terms,
+};
 
 /// Intentions about a relying party.
 #[derive(Clone, Debug)]
@@ -77,6 +32,8 @@ pub enum RelyingPartyCommand {
     Change {
         /// The registration, whole.
         registration: Registration,
+        /// Vault row of a new client secret's hash, where it begins to authenticate by one.
+        secret: Option<SecretId>,
     },
     /// Give it another client secret.
     ReplaceSecret {
@@ -111,14 +68,18 @@ pub enum RelyingPartyEvent {
         /// Vault row of the new secret's hash.
         secret: SecretId,
     },
+    /// It authenticates without a client secret from now on; the former one is worth nothing.
+    ClientSecretWithdrawn {},
     /// It is no longer served.
     RelyingPartyDisabled {},
     /// It is served again.
     RelyingPartyEnabled {},
 }
 
-event_names!(RelyingPartyEvent, version "1":
-    RelyingPartyRegistered, RelyingPartyChanged, ClientSecretReplaced, RelyingPartyDisabled, RelyingPartyEnabled);
+// Version 2 says more of a registration (see `Terms`). What version 1 did not say reads as it was meant then.
+event_names!(RelyingPartyEvent, version "2":
+    RelyingPartyRegistered, RelyingPartyChanged, ClientSecretReplaced, ClientSecretWithdrawn, RelyingPartyDisabled,
+    RelyingPartyEnabled);
 
 impl Sealable for RelyingPartyEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
@@ -126,6 +87,7 @@ impl Sealable for RelyingPartyEvent {
             Self::RelyingPartyRegistered { .. }
             | Self::RelyingPartyChanged { .. }
             | Self::ClientSecretReplaced { .. }
+            | Self::ClientSecretWithdrawn {}
             | Self::RelyingPartyDisabled {}
             | Self::RelyingPartyEnabled {} => vec![],
         }
@@ -144,82 +106,9 @@ pub enum RelyingPartyError {
     /// The registration can't work or can't be trusted.
     #[error("{0}")]
     Invalid(#[from] InvalidRegistration),
-    /// A confidential client needs a secret, a public one has none.
-    #[error("a confidential client needs a secret and a public client has none")]
+    /// A client that authenticates by secret needs one, any other has none.
+    #[error("a client that authenticates by secret needs one, and any other has none")]
     SecretMismatch,
-}
-
-/// What is wrong with a registration.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRegistration {
-    /// No name.
-    #[error("a relying party needs a name that users will recognise")]
-    NoName,
-    /// No redirect URI.
-    #[error("a relying party needs at least one redirect URI")]
-    NoRedirectUri,
-    /// A redirect URI that can't be allowed.
-    #[error(
-        "`{0}` can't be a redirect URI: give an absolute https URI without fragment or wildcard (http only for 127.0.0.1, [::1] and localhost)"
-    )]
-    RedirectUri(String),
-    /// `openid` is missing.
-    #[error("the scopes must include `openid`")]
-    NoOpenidScope,
-    /// No sector.
-    #[error("a relying party needs a sector identifier (a host name)")]
-    NoSector,
-}
-
-impl Registration {
-    /// Checks what OAuth 2.1 and OpenID Connect ask of a registration.
-    ///
-    /// # Errors
-    /// The first thing found wrong.
-    pub fn validate(&self) -> Result<(), InvalidRegistration> {
-        if self.name.trim().is_empty() {
-            return Err(InvalidRegistration::NoName);
-        }
-        if self.redirect_uris.is_empty() {
-            return Err(InvalidRegistration::NoRedirectUri);
-        }
-        for uri in self.redirect_uris.iter().chain(&self.post_logout_redirect_uris) {
-            if !acceptable_redirect(uri) {
-                return Err(InvalidRegistration::RedirectUri(uri.clone()));
-            }
-        }
-        if !self.scopes.contains("openid") {
-            return Err(InvalidRegistration::NoOpenidScope);
-        }
-        if self.sector_identifier.trim().is_empty() {
-            return Err(InvalidRegistration::NoSector);
-        }
-        Ok(())
-    }
-}
-
-/// Plain text rules only: the strings are later compared exactly, never parsed.
-fn acceptable_redirect(uri: &str) -> bool {
-    let host_of = |rest: &str| rest.split(['/', '?']).next().unwrap_or_default().to_owned();
-    let plain = !uri.contains(['#', '*', '\\', '@', '"', '<', '>', '\''])
-        && uri.is_ascii()
-        && !uri.contains(char::is_whitespace);
-    let host = match (uri.strip_prefix("https://"), uri.strip_prefix("http://")) {
-        (Some(rest), _) => host_of(rest),
-        (None, Some(rest)) => {
-            let host = host_of(rest);
-            let loopback = ["localhost", "127.0.0.1", "[::1]"];
-            if !loopback
-                .iter()
-                .any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':')))
-            {
-                return false;
-            }
-            host
-        }
-        (None, None) => return false,
-    };
-    plain && !host.is_empty()
 }
 
 /// The relying party as its events make it.
@@ -250,22 +139,31 @@ impl RelyingParty {
                     return Err(RelyingPartyError::AlreadyRegistered);
                 }
                 registration.validate()?;
-                if secret.is_none() != (registration.authentication == ClientAuthentication::None) {
+                if secret.is_some() != registration.authentication.by_secret() {
                     return Err(RelyingPartyError::SecretMismatch);
                 }
                 Ok(vec![E::RelyingPartyRegistered { id, registration, secret }])
             }
-            C::Change { registration } => {
+            C::Change { registration, secret } => {
                 let known = registered()?;
                 registration.validate()?;
-                if self.secret.is_none() != (registration.authentication == ClientAuthentication::None) {
+                let by_secret = registration.authentication.by_secret();
+                // A new secret exactly where none was and one is needed now.
+                if secret.is_some() != (by_secret && self.secret.is_none()) {
                     return Err(RelyingPartyError::SecretMismatch);
                 }
-                let changed = *known != registration;
-                Ok(changed.then_some(E::RelyingPartyChanged { registration }).into_iter().collect())
+                let mut events = Vec::new();
+                if *known != registration {
+                    events.push(E::RelyingPartyChanged { registration });
+                }
+                events.extend(secret.map(|secret| E::ClientSecretReplaced { secret }));
+                if self.secret.is_some() && !by_secret {
+                    events.push(E::ClientSecretWithdrawn {});
+                }
+                Ok(events)
             }
             C::ReplaceSecret { secret } => {
-                if registered()?.authentication == ClientAuthentication::None {
+                if !registered()?.authentication.by_secret() {
                     return Err(RelyingPartyError::SecretMismatch);
                 }
                 Ok(vec![E::ClientSecretReplaced { secret }])
@@ -298,6 +196,7 @@ impl Aggregate for RelyingParty {
             }
             RelyingPartyEvent::RelyingPartyChanged { registration } => self.registration = Some(registration),
             RelyingPartyEvent::ClientSecretReplaced { secret } => self.secret = Some(secret),
+            RelyingPartyEvent::ClientSecretWithdrawn {} => self.secret = None,
             RelyingPartyEvent::RelyingPartyDisabled {} => self.enabled = false,
             RelyingPartyEvent::RelyingPartyEnabled {} => self.enabled = true,
         }

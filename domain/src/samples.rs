@@ -11,7 +11,10 @@ use crate::ids::{AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportI
 use crate::ledger_manifest::LedgerManifestEvent;
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
-use crate::relying_party::{ClientAuthentication, Establishments, Registration, RelyingPartyEvent};
+use crate::relying_party::{
+    BackchannelLogout, ClientAuthentication, ClientKey, ClientKeys, Establishments, GrantType, Lifetimes, Registration,
+    RelyingPartyEvent, ResponseMode, SigningAlgorithm, Terms,
+};
 use crate::rules::{Rulebook, RulesEvent};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use uuid::Uuid;
@@ -217,6 +220,7 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
         sector_identifier: "notes.example.org".into(),
         authentication: ClientAuthentication::ClientSecretBasic,
         establishments: Establishments::Only([college()].into()),
+        terms: Terms::default(),
     };
     vec![
         RelyingPartyEvent::RelyingPartyRegistered {
@@ -226,6 +230,7 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
         },
         RelyingPartyEvent::RelyingPartyChanged { registration },
         RelyingPartyEvent::ClientSecretReplaced { secret: SECRET },
+        RelyingPartyEvent::ClientSecretWithdrawn {},
         RelyingPartyEvent::RelyingPartyDisabled {},
         RelyingPartyEvent::RelyingPartyEnabled {},
     ]
@@ -251,10 +256,58 @@ fn rules_events() -> Vec<RulesEvent> {
     vec![RulesEvent::RulesAnnounced { number: 1, program: "0.1.0".into(), rules }]
 }
 
+/// A registration that says all it can, as version 2 of the events has it.
+pub fn rich_registration() -> Registration {
+    let key = ClientKey {
+        kty: "EC".into(),
+        kid: Some("2026".into()),
+        crv: Some("P-256".into()),
+        x: Some("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4".into()),
+        y: Some("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM".into()),
+        ..ClientKey::default()
+    };
+    Registration {
+        name: "Portail".into(),
+        redirect_uris: vec!["https://portail.example.org/retour".into()],
+        post_logout_redirect_uris: vec![],
+        scopes: ["offline_access".to_owned(), "openid".to_owned()].into(),
+        sector_identifier: "portail.example.org".into(),
+        authentication: ClientAuthentication::PrivateKeyJwt,
+        establishments: Establishments::All,
+        terms: Terms {
+            grant_types: GrantType::ALL.into(),
+            response_modes: [ResponseMode::FormPost].into(),
+            keys: Some(ClientKeys::Set(vec![key])),
+            claims: Some(["FrEduCtId".to_owned()].into()),
+            audiences: [RELYING_PARTY].into(),
+            backchannel_logout: Some(BackchannelLogout {
+                uri: "https://portail.example.org/fin".into(),
+                session_required: true,
+            }),
+            lifetimes: Lifetimes { access_token: Some(300), id_token: Some(60), refresh_token: Some(86_400) },
+            id_token_signed_response_alg: SigningAlgorithm::RS256,
+            userinfo_signed_response_alg: Some(SigningAlgorithm::ES256),
+            require_pushed_authorization_requests: true,
+            dpop_bound_access_tokens: true,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::personal::Sealable;
+
+    /// Every member that version 2 added to registrations.
+    #[test]
+    fn the_stored_form_of_a_rich_registration_is_golden() {
+        let registration = rich_registration();
+        assert_eq!(registration.validate(), Ok(()));
+        let event = RelyingPartyEvent::RelyingPartyChanged { registration };
+        let json = Event::RelyingParty(event.clone()).payload().expect("serialises");
+        assert_eq!(serde_json::from_str::<RelyingPartyEvent>(&json).expect("reads"), event);
+        insta::assert_snapshot!(json);
+    }
 
     #[test]
     fn every_variant_has_a_sample() {

@@ -17,7 +17,9 @@ use domain::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationsh
 use domain::ids::{AccountId, CommandId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
 use domain::personal::Sealable;
 use domain::pupil::{CivilStatus, EnrolmentFact, LinkFact, Placement, Pupil, PupilCommand, SchoolData};
-use domain::relying_party::{ClientAuthentication, Establishments, Registration, RelyingParty, RelyingPartyCommand};
+use domain::relying_party::{
+    ClientAuthentication, Establishments, Registration, RelyingParty, RelyingPartyCommand, Terms,
+};
 use ledger::Unit;
 use uuid::Uuid;
 
@@ -393,9 +395,10 @@ impl World {
             sector_identifier: "service.example.org".to_owned(),
             authentication: ClientAuthentication::ClientSecretBasic,
             establishments: Establishments::Only([self.uai()].into()),
+            terms: Terms::default(),
         };
         let command = match self.random.below(5) {
-            0 => RelyingPartyCommand::Change { registration },
+            0 => RelyingPartyCommand::Change { registration, secret: None },
             1 => RelyingPartyCommand::ReplaceSecret { secret },
             2 => RelyingPartyCommand::Disable,
             3 => RelyingPartyCommand::Enable,

@@ -21,4 +21,5 @@ pub mod state;
 pub mod told;
 pub mod trace;
 pub mod who_saw;
+pub mod witness;
 pub mod words;

@@ -15,6 +15,7 @@ use replay::questions::Question;
 use replay::source::{Location, Opened};
 use replay::state::state;
 use replay::trace;
+use replay::witness;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -114,6 +115,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Cosign the checkpoints of other institutions' logs; needs no ledger
+    Witness(witness::Options),
 }
 
 fn main() -> ExitCode {
@@ -135,6 +138,11 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 
 impl Replay {
     async fn run(mut self) -> anyhow::Result<ExitCode> {
+        if let Command::Witness(options) = self.command {
+            tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+            witness::run(options).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
         if let Command::Verify { bundle, vkeys, trust, witnesses, json } = self.command {
             return offline::verify(&bundle, vkeys, trust.as_deref(), witnesses, json, language);
@@ -203,8 +211,8 @@ impl Command {
                 let vkeys: Vec<String> = vkeys.iter().map(ToString::to_string).collect();
                 offline::export(opened, &what, &what_for, file, !without_personal_data, &vkeys, language).await?;
             }
-            // Answered without a ledger.
-            Self::Verify { .. } => {}
+            // Need no ledger: they have been run before one was opened.
+            Self::Verify { .. } | Self::Witness(_) => {}
             Self::Check { vkeys, trust, kept, json } => {
                 let trust = offline::trust(vkeys, trust.as_deref(), 0)?;
                 let believed = Believed { trust, kept: offline::texts(&kept)? };

@@ -36,6 +36,7 @@ session-account-reconsider = { $count ->
    *[other] Change these reports
 }
 
+session-account-services = My services
 session-account-password = Change my password
 session-account-password-changed = Your password has been changed. You were signed out everywhere else.
 session-own-password-title = Change my password

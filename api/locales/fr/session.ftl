@@ -36,6 +36,7 @@ session-account-reconsider = { $count ->
    *[other] Revenir sur ces signalements
 }
 
+session-account-services = Mes services
 session-account-password = Changer mon mot de passe
 session-account-password-changed = Votre mot de passe est changé. Vos autres connexions en cours ont été fermées.
 session-own-password-title = Changer mon mot de passe

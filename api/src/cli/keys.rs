@@ -24,7 +24,7 @@ impl KeysCommand {
             let keys = Keys::new(beside.db.clone(), beside.ledger.clone());
             let rotated = keys.rotate(beside.ledger.now(), at_once).await;
             beside.close().await;
-            println!("Tokens are now signed by {}; running services follow within a minute.", rotated?);
+            println!("Tokens are now signed by {}; running services follow within a minute.", rotated?.join(" and "));
             Ok(())
         })
     }

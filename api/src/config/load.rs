@@ -147,6 +147,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.oidc.code_lifetime > super::Span::seconds(60),
         "oidc.code_lifetime: 60s at most; a code is exchanged at once by the relying party",
     );
+    refuse(
+        config.oidc.refresh_token_grace > super::Span::minutes(2),
+        "oidc.refresh_token_grace: 2min at most; it is for a client that lost an answer",
+    );
     refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
     refuse(
         config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()

@@ -191,8 +191,16 @@ pub struct Oidc {
     pub id_token_lifetime: Span,
     /// How long an access token is valid.
     pub access_token_lifetime: Span,
+    /// How long refresh tokens go on in all, from the first of a family.
+    pub refresh_token_lifetime: Span,
+    /// How long a refresh token may lie unused.
+    pub refresh_token_idle: Span,
+    /// How long the refresh token used last is answered again, with the very answer it had.
+    pub refresh_token_grace: Span,
     /// How long a signing key signs before the next takes over.
     pub signing_key_lifetime: Span,
+    /// Hosts of relying parties that may lie at private addresses.
+    pub private_hosts: Vec<String>,
 }
 
 /// `[operator]`
@@ -352,7 +360,11 @@ impl Default for Oidc {
             code_lifetime: Span::seconds(60),
             id_token_lifetime: Span::minutes(10),
             access_token_lifetime: Span::minutes(10),
+            refresh_token_lifetime: Span::days(90),
+            refresh_token_idle: Span::days(30),
+            refresh_token_grace: Span::seconds(30),
             signing_key_lifetime: Span::days(90),
+            private_hosts: Vec::new(),
         }
     }
 }

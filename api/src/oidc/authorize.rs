@@ -9,7 +9,7 @@ use super::response::{Answer, redirect, refusal_link, send};
 use super::subject::Pairwise;
 use super::tokens::IdToken;
 use super::who::{self, Who};
-use super::{codes, random};
+use super::{codes, consent, grants, random, scopes};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{Page, Sample, View};
@@ -29,9 +29,10 @@ use uuid::Uuid;
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
 
 /// What every step of answering needs.
-struct Asking<'a> {
+pub(super) struct Asking<'a> {
     app: &'a App,
     view: &'a View,
+    cookies: &'a Cookies,
     who: Option<Who>,
     now: DateTime<Utc>,
     issuer: String,
@@ -61,7 +62,7 @@ pub async fn get(
 ) -> Result<Response, AppError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let (party, target) = prove(&app, &parameters).await?;
-    let asking = Asking::new(&app, &view, who::in_browser(&app, &incident, &cookies).await?);
+    let asking = Asking::new(&app, &view, &cookies, who::in_browser(&app, &incident, &cookies).await?);
     match asking.read(&parameters, target.clone(), &party).await? {
         Ok(request) => asking.answer(request, None, &party).await,
         Err(error) => Ok(send(&view, &asking.issuer, &target, Answer::Refusal(error))),
@@ -76,6 +77,7 @@ pub async fn get(
 pub async fn post(
     State(app): State<App>,
     view: View,
+    cookies: Cookies,
     RawQuery(query): RawQuery,
     body: Bytes,
 ) -> Result<Response, AppError> {
@@ -83,9 +85,9 @@ pub async fn post(
     let all = [query.unwrap_or_default().as_bytes(), b"&", &body].concat();
     let parameters = Parameters::parse(&all);
     let (party, target) = prove(&app, &parameters).await?;
-    let asking = Asking::new(&app, &view, None);
+    let asking = Asking::new(&app, &view, &cookies, None);
     match asking.read(&parameters, target.clone(), &party).await? {
-        Ok(request) => Ok(redirect(&asking.keep(&request).await?)),
+        Ok(request) => Ok(redirect(&continue_at(asking.keep(&request).await?))),
         Err(error) => Ok(send(&view, &asking.issuer, &target, Answer::Refusal(error))),
     }
 }
@@ -102,8 +104,24 @@ pub async fn resume(
     RawQuery(query): RawQuery,
 ) -> Result<Response, AppError> {
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
-    let gone = || AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired");
-    let id: Uuid = parameters.get("request").and_then(|id| id.parse().ok()).ok_or_else(gone)?;
+    let id = parameters.get("request").and_then(|id| id.parse().ok()).ok_or_else(gone)?;
+    let (request, asked_at, party) = kept_request(&app, id).await?;
+    let asking = Asking::new(&app, &view, &cookies, who::in_browser(&app, &incident, &cookies).await?);
+    asking.answer(request, Some((id, asked_at)), &party).await
+}
+
+fn gone() -> AppError {
+    AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired")
+}
+
+/// A request that waits, when it was made, and its client as registered now.
+///
+/// # Errors
+/// When it is gone, or no longer good.
+pub(super) async fn kept_request(
+    app: &App,
+    id: Uuid,
+) -> Result<(AuthorizationRequest, DateTime<Utc>, Registration), AppError> {
     let kept: Option<(Json<AuthorizationRequest>, DateTime<Utc>)> = sqlx::query_as(
         "SELECT request, created_at FROM service.authorization_request WHERE id = $1 AND expires_at > $2",
     )
@@ -112,12 +130,11 @@ pub async fn resume(
     .fetch_optional(&app.db)
     .await?;
     let (Json(request), asked_at) = kept.ok_or_else(gone)?;
-    let party = registered(&app, request.target.client).await?;
+    let party = registered(app, request.target.client).await?;
     if !super::redirect_uri::is_registered(&party, &request.target.redirect_uri) {
         return Err(Unproven::UnregisteredRedirectUri.into());
     }
-    let asking = Asking::new(&app, &view, who::in_browser(&app, &incident, &cookies).await?);
-    asking.answer(request, Some((id, asked_at)), &party).await
+    Ok((request, asked_at, party))
 }
 
 /// The client as registered, and where the answer may go.
@@ -134,8 +151,13 @@ async fn registered(app: &App, id: RelyingPartyId) -> Result<Registration, AppEr
 }
 
 impl<'a> Asking<'a> {
-    fn new(app: &'a App, view: &'a View, who: Option<Who>) -> Self {
-        Self { app, view, who, now: app.clock.now(), issuer: app.config.origin() }
+    pub(super) fn new(app: &'a App, view: &'a View, cookies: &'a Cookies, who: Option<Who>) -> Self {
+        Self { app, view, cookies, who, now: app.clock.now(), issuer: app.config.origin() }
+    }
+
+    /// Who is signed in.
+    pub(super) fn who(&self) -> Option<&Who> {
+        self.who.as_ref()
     }
 
     async fn read(
@@ -166,9 +188,9 @@ impl<'a> Asking<'a> {
 
     /// Answers a valid request: by a code, by a refusal, or by asking the person to sign in first. `kept` is the
     /// request's row, if the browser has been sent to sign in before.
-    async fn answer(
+    pub(super) async fn answer(
         self,
-        request: AuthorizationRequest,
+        mut request: AuthorizationRequest,
         kept: Option<(Uuid, DateTime<Utc>)>,
         party: &Registration,
     ) -> Result<Response, AppError> {
@@ -188,7 +210,18 @@ impl<'a> Asking<'a> {
             return self.sign_in(&request, kept.map(|(id, _)| id)).await;
         }
         match Entitlement::of(&self.app.ledger, &who.account, party).await {
-            Ok(_) => self.give_code(&request, who.id, who.sid, kept.map(|(id, _)| id)).await,
+            Ok(_) => {
+                let kept = kept.map(|(id, _)| id);
+                if request.consent {
+                    return self.ask(&request, kept, party).await;
+                }
+                // OpenID Connect Core §11: what nobody has agreed to is left out.
+                let offline = request.scopes.contains(scopes::OFFLINE_ACCESS);
+                if offline && !grants::has_consented(&self.app.db, who.id, request.target.client).await? {
+                    request.scopes.remove(scopes::OFFLINE_ACCESS);
+                }
+                self.give_code(&request, party, (who.id, who.sid), kept).await
+            }
             Err(NotEntitled::Read(error)) => Err(error.into()),
             Err(NotEntitled::NobodyServed | NotEntitled::AccountNotInUse) => Ok(self.deny(&request, party)),
         }
@@ -197,23 +230,39 @@ impl<'a> Asking<'a> {
     async fn give_code(
         &self,
         request: &AuthorizationRequest,
-        account: AccountId,
-        sid: Uuid,
+        party: &Registration,
+        who: (AccountId, Uuid),
         kept: Option<Uuid>,
     ) -> Result<Response, AppError> {
         if let Some(id) = kept {
-            // One request, one code: of two tabs that come back, the second starts anew at the client.
-            let forgotten = sqlx::query("DELETE FROM service.authorization_request WHERE id = $1")
-                .bind(id)
-                .execute(&self.app.db)
-                .await?;
-            if forgotten.rows_affected() == 0 {
-                return Err(AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired"));
-            }
+            self.forget(id).await?;
         }
-        let lifetimes = codes::Lifetimes::of(&self.app.config.oidc);
-        let code = codes::issue(&self.app.db, request, (account, sid), random()?, self.now, lifetimes).await?;
+        let lifetimes = codes::Lifetimes::of(&self.app.config.oidc, &party.terms);
+        let code = codes::issue(&self.app.db, request, who, random()?, self.now, lifetimes).await?;
         Ok(send(self.view, &self.issuer, &request.target, Answer::Code(code)))
+    }
+
+    /// One request, one answer: of two tabs that come back, the second starts anew at the client.
+    pub(super) async fn forget(&self, id: Uuid) -> Result<(), AppError> {
+        let forgotten = sqlx::query("DELETE FROM service.authorization_request WHERE id = $1")
+            .bind(id)
+            .execute(&self.app.db)
+            .await?;
+        if forgotten.rows_affected() == 0 { Err(gone()) } else { Ok(()) }
+    }
+
+    /// Shows what the person is asked to agree to.
+    async fn ask(
+        &self,
+        request: &AuthorizationRequest,
+        kept: Option<Uuid>,
+        party: &Registration,
+    ) -> Result<Response, AppError> {
+        let kept = match kept {
+            Some(id) => id,
+            None => self.keep(request).await?,
+        };
+        Ok(consent::page(self.app, self.view, self.cookies, request, kept, party))
     }
 
     /// Sends the browser to sign in and back, unless the client wants no page shown.
@@ -224,13 +273,13 @@ impl<'a> Asking<'a> {
         }
         let back = match kept {
             Some(id) => continue_at(id),
-            None => self.keep(request).await?,
+            None => continue_at(self.keep(request).await?),
         };
         Ok(redirect(&crate::session::sign_in_path(&back)))
     }
 
-    /// Keeps the request for the browser to come back to; returns the path to come back by.
-    async fn keep(&self, request: &AuthorizationRequest) -> Result<String, AppError> {
+    /// Keeps the request for the browser to come back to.
+    async fn keep(&self, request: &AuthorizationRequest) -> Result<Uuid, AppError> {
         let id = Uuid::from_slice(&random::<16>()?)?;
         sqlx::query(
             "INSERT INTO service.authorization_request (id, request, created_at, expires_at) VALUES ($1, $2, $3, $4)",
@@ -241,7 +290,7 @@ impl<'a> Asking<'a> {
         .bind(self.now + PATIENCE)
         .execute(&self.app.db)
         .await?;
-        Ok(continue_at(id))
+        Ok(id)
     }
 
     fn deny(&self, request: &AuthorizationRequest, party: &Registration) -> Response {

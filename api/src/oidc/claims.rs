@@ -89,7 +89,8 @@ impl Claims {
     }
 
     /// For the ID token, which travels in URLs: nobody's name or birth date.
-    pub fn for_id_token(&self, granted: &BTreeSet<String>) -> Map<String, Value> {
+    /// `allowed`: what the registration lets through of it.
+    pub fn for_id_token(&self, granted: &BTreeSet<String>, allowed: Option<&BTreeSet<String>>) -> Map<String, Value> {
         let mut claims = Map::new();
         if granted.contains(scopes::AFFILIATION) {
             claims.insert("FrEduCtPersonAffiliation".to_owned(), json!(self.affiliations()));
@@ -103,11 +104,17 @@ impl Claims {
             let all: BTreeSet<Uai> = self.pupils.iter().flat_map(|p| &p.places).map(|place| place.uai).collect();
             claims.insert("children_establishments".to_owned(), json!(all));
         }
+        scopes::narrow(&mut claims, allowed);
         claims
     }
 
     /// For userinfo: all that the scopes release, but `sub`.
-    pub fn for_userinfo(&self, granted: &BTreeSet<String>, pairwise: &Pairwise<'_>) -> Map<String, Value> {
+    pub fn for_userinfo(
+        &self,
+        granted: &BTreeSet<String>,
+        allowed: Option<&BTreeSet<String>>,
+        pairwise: &Pairwise<'_>,
+    ) -> Map<String, Value> {
         let mut claims = Map::new();
         let mut put = |name: &str, value: Value| {
             claims.insert(name.to_owned(), value);
@@ -140,6 +147,7 @@ impl Claims {
                 put("FrEduCtDateNaissance", json!(date.format("%d/%m/%Y").to_string()));
             }
         }
+        scopes::narrow(&mut claims, allowed);
         claims
     }
 

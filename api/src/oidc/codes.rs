@@ -3,11 +3,13 @@
 use super::pkce::Challenge;
 use super::request::AuthorizationRequest;
 use super::scopes;
+use crate::config::Span;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AccountId, RelyingPartyId};
+use domain::relying_party::Terms;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -27,12 +29,13 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// As configured; a code never longer than a minute.
-    pub fn of(config: &crate::config::Oidc) -> Self {
+    /// As configured, where the registration says nothing else; a code never longer than a minute.
+    pub fn of(config: &crate::config::Oidc, terms: &Terms) -> Self {
+        let or = |own: Option<u32>, usual: Span| own.map_or(usual.delta(), |s| TimeDelta::seconds(i64::from(s)));
         Self {
             code: config.code_lifetime.delta().min(MAX_LIFETIME),
-            id_token: config.id_token_lifetime.delta(),
-            access_token: config.access_token_lifetime.delta(),
+            id_token: or(terms.lifetimes.id_token, config.id_token_lifetime),
+            access_token: or(terms.lifetimes.access_token, config.access_token_lifetime),
         }
     }
 }
@@ -179,7 +182,9 @@ async fn why_not(
         None => NotRedeemed::Unknown,
         Some(None) => NotRedeemed::Expired,
         Some(Some(jti)) => {
+            // The first access token and, by the same name, the refresh tokens that began with it.
             revoke(db, jti, now + lifetimes.access_token).await?;
+            super::grants::revoke(db, jti, now).await?;
             NotRedeemed::Reused
         }
     })
@@ -217,6 +222,8 @@ pub async fn delete_expired(db: &PgPool, now: DateTime<Utc>) -> Result<bool, sql
         ("authorization_code", "hash", "delete_after"),
         ("authorization_request", "id", "expires_at"),
         ("revoked_token", "jti", "expires_at"),
+        ("once", "hash", "expires_at"),
+        ("refresh_family", "id", "expires_at"),
     ] {
         let deleted = sqlx::query(&format!(
             "DELETE FROM service.{table} WHERE {key} IN

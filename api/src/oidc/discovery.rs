@@ -1,12 +1,13 @@
 //! What relying parties read first: the provider's metadata and its public keys.
 
-use super::{scopes, tokens};
+use super::{client, scopes, tokens};
 use crate::app::App;
 use crate::incident::AppError;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use domain::relying_party::{ClientAuthentication, GrantType, SigningAlgorithm};
 use serde_json::{Value, json};
 
 /// Paths of the endpoints, for the router and the metadata.
@@ -19,8 +20,14 @@ pub mod path {
     pub const AUTHORIZE: &str = "/authorize";
     /// Where the browser comes back after signing in.
     pub const CONTINUE: &str = "/authorize/continue";
+    /// Where the person's agreement is sent.
+    pub const CONSENT: &str = "/authorize/consent";
     /// Token endpoint.
     pub const TOKEN: &str = "/token";
+    /// Introspection endpoint.
+    pub const INTROSPECT: &str = "/introspect";
+    /// Revocation endpoint.
+    pub const REVOKE: &str = "/revoke";
     /// Userinfo endpoint.
     pub const USERINFO: &str = "/userinfo";
     /// RP-initiated logout.
@@ -37,29 +44,39 @@ pub async fn metadata(State(app): State<App>) -> Response {
 /// Built from the configured origin only, never from the request.
 pub(super) fn metadata_of(issuer: &str) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
+    let of_tokens = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
+    let confidential: Vec<&str> = ClientAuthentication::ALL
+        .into_iter()
+        .filter(|method| *method != ClientAuthentication::None)
+        .map(ClientAuthentication::as_str)
+        .collect();
+    let claims: Vec<&str> = of_tokens.into_iter().chain(scopes::CLAIMS).collect();
     json!({
         "issuer": issuer,
         "authorization_endpoint": at(path::AUTHORIZE),
         "token_endpoint": at(path::TOKEN),
         "userinfo_endpoint": at(path::USERINFO),
+        "introspection_endpoint": at(path::INTROSPECT),
+        "revocation_endpoint": at(path::REVOKE),
         "jwks_uri": at(path::JWKS),
         "end_session_endpoint": at(path::END_SESSION),
         "scopes_supported": scopes::ALL,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": ["authorization_code"],
+        "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "id_token_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "userinfo_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "introspection_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "revocation_endpoint_auth_methods_supported": ClientAuthentication::ALL.map(ClientAuthentication::as_str),
+        "token_endpoint_auth_methods_supported": ClientAuthentication::ALL.map(ClientAuthentication::as_str),
+        "token_endpoint_auth_signing_alg_values_supported": client::assertion::ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
-        "prompt_values_supported": ["none", "login"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "acr_values_supported": tokens::acr::ALL,
         "claim_types_supported": ["normal"],
-        "claims_supported": [
-            "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
-            "name", "given_name", "family_name", "birthdate", "children", "children_establishments", "establishments",
-            "givenName", "sn", "FrEduCtPersonAffiliation", "FrEduCtEleveUAI", "FrEduCtDateNaissance"
-        ],
+        "claims_supported": claims,
         "ui_locales_supported": ["fr", "en"],
         "claims_parameter_supported": false,
         "request_parameter_supported": false,

@@ -14,7 +14,7 @@ pub enum ErrorCode {
     InvalidGrant,
     /// Not for this client.
     UnauthorizedClient,
-    /// Only `authorization_code` is.
+    /// There is no such grant here.
     UnsupportedGrantType,
     /// Only `code` is.
     UnsupportedResponseType,
@@ -32,8 +32,12 @@ pub enum ErrorCode {
     RequestUriNotSupported,
     /// `registration` is not supported.
     RegistrationNotSupported,
+    /// Nobody that the client may ask a token for (RFC 8693 §2.2.2).
+    InvalidTarget,
     /// The access token is no good.
     InvalidToken,
+    /// The access token is good, and not for this (RFC 6750 §3.1).
+    InsufficientScope,
     /// Something broke here.
     ServerError,
 }
@@ -55,7 +59,9 @@ impl ErrorCode {
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
+            Self::InvalidTarget => "invalid_target",
             Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
             Self::ServerError => "server_error",
         }
     }

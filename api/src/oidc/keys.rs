@@ -11,21 +11,24 @@
 //! looks again after [`RELOAD_AFTER`], or when a token names a key it doesn't know.
 
 use aws_lc_rs::digest;
+use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::error::{KeyRejected, Unspecified};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use domain::relying_party::SigningAlgorithm;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use ledger::{Ledger, SealError};
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use zeroize::Zeroizing;
 
-/// The one algorithm so far.
-const ALGORITHM: &str = "ES256";
 /// How long relying parties may keep the published set; also the least time between two rotations.
 pub const PUBLISH_AHEAD: TimeDelta = TimeDelta::hours(1);
 /// How long a retired key stays published: longer than any token lives, and long enough for a logout with an older
@@ -61,23 +64,69 @@ pub enum KeyError {
     Missing,
 }
 
-/// A public key as published (RFC 7517, RFC 7518 §6.2).
+/// A public key as published (RFC 7517, RFC 7518 §6.2 and §6.3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicKey {
-    kty: &'static str,
-    crv: &'static str,
     alg: &'static str,
     #[serde(rename = "use")]
     usage: &'static str,
     kid: String,
-    x: String,
-    y: String,
+    #[serde(flatten)]
+    parameters: Parameters,
+}
+
+/// What makes a key, by its type. Members in lexicographic order, as a thumbprint wants them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Parameters {
+    Ec { crv: &'static str, kty: &'static str, x: String, y: String },
+    Rsa { e: String, kty: &'static str, n: String },
+}
+
+/// A private key, parsed once: parsing costs more than signing.
+enum Pair {
+    Ec(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl Pair {
+    fn open(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Self, KeyRejected> {
+        match algorithm {
+            SigningAlgorithm::ES256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map(Self::Ec),
+            SigningAlgorithm::RS256 => RsaKeyPair::from_pkcs8(pkcs8).map(Self::Rsa),
+        }
+    }
+
+    /// A new one, as PKCS #8.
+    fn generate(algorithm: SigningAlgorithm) -> Result<Zeroizing<Vec<u8>>, Unspecified> {
+        let document = match algorithm {
+            SigningAlgorithm::ES256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())?.as_ref().to_vec()
+            }
+            SigningAlgorithm::RS256 => RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?.as_ref().to_vec(),
+        };
+        Ok(Zeroizing::new(document))
+    }
+
+    fn algorithm(&self) -> SigningAlgorithm {
+        match self {
+            Self::Ec(_) => SigningAlgorithm::ES256,
+            Self::Rsa(_) => SigningAlgorithm::RS256,
+        }
+    }
+
+    fn verifying(&self) -> DecodingKey {
+        match self {
+            Self::Ec(pair) => DecodingKey::from_ec_der(pair.public_key().as_ref()),
+            Self::Rsa(pair) => DecodingKey::from_rsa_der(pair.public_key().as_ref()),
+        }
+    }
 }
 
 /// The key that signs.
 pub struct SigningKey {
     kid: String,
-    encoding: EncodingKey,
+    pair: Pair,
 }
 
 impl SigningKey {
@@ -86,26 +135,45 @@ impl SigningKey {
         &self.kid
     }
 
-    pub(super) fn encoding(&self) -> &EncodingKey {
-        &self.encoding
+    /// What it signs with.
+    pub fn algorithm(&self) -> SigningAlgorithm {
+        self.pair.algorithm()
+    }
+
+    /// The signature of a message as JWS has it (RFC 7518 §3.3, §3.4).
+    ///
+    /// # Errors
+    /// The crypto library gives none.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        match &self.pair {
+            Pair::Ec(pair) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)?;
+                Ok(signature)
+            }
+        }
     }
 }
 
 /// The keys at one moment.
 pub struct KeySet {
-    signing: SigningKey,
-    verifying: HashMap<String, DecodingKey>,
+    signing: Vec<SigningKey>,
+    verifying: HashMap<String, (SigningAlgorithm, DecodingKey)>,
     published: Vec<PublicKey>,
 }
 
 impl KeySet {
-    /// The key that signs now.
-    pub fn signing(&self) -> &SigningKey {
-        &self.signing
+    /// The key that signs now with this algorithm.
+    ///
+    /// # Errors
+    /// [`KeyError::Missing`], which [`Keys`] lets nobody see.
+    pub fn signing(&self, algorithm: SigningAlgorithm) -> Result<&SigningKey, KeyError> {
+        self.signing.iter().find(|key| key.algorithm() == algorithm).ok_or(KeyError::Missing)
     }
 
-    /// The public key of this id, if it is ours.
-    pub fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
+    /// The public key of this id, if it is ours, and the one algorithm that it is for.
+    pub fn verifying(&self, kid: &str) -> Option<&(SigningAlgorithm, DecodingKey)> {
         self.verifying.get(kid)
     }
 
@@ -118,45 +186,55 @@ impl KeySet {
     #[cfg(test)]
     pub(super) fn of(pairs: &[&EcdsaKeyPair]) -> Self {
         let kept = pairs.iter().map(|pair| {
-            let pkcs8 = pair.to_pkcs8v1().unwrap();
-            Kept { state: "current".to_owned(), pkcs8: zeroize::Zeroizing::new(pkcs8.as_ref().to_vec()) }
+            let pkcs8 = Zeroizing::new(pair.to_pkcs8v1().unwrap().as_ref().to_vec());
+            Kept { state: "current".to_owned(), algorithm: SigningAlgorithm::ES256, pkcs8 }
         });
         Self::assemble(kept.collect()).unwrap()
     }
 
     fn assemble(kept: Vec<Kept>) -> Result<Self, KeyError> {
-        let mut signing = None;
-        let mut verifying = HashMap::new();
-        let mut published = Vec::new();
-        for Kept { state, pkcs8 } in kept {
-            let damaged = |_: KeyRejected| KeyError::Damaged(state.clone());
-            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).map_err(damaged)?;
-            let public = PublicKey::of(&pair);
-            verifying.insert(public.kid.clone(), DecodingKey::from_ec_der(pair.public_key().as_ref()));
-            if state == "current" && signing.is_none() {
-                signing = Some(SigningKey { kid: public.kid.clone(), encoding: EncodingKey::from_ec_der(&pkcs8) });
+        let mut set = Self { signing: Vec::new(), verifying: HashMap::new(), published: Vec::new() };
+        for Kept { state, algorithm, pkcs8 } in kept {
+            let pair = Pair::open(algorithm, &pkcs8).map_err(|_| KeyError::Damaged(state.clone()))?;
+            let public = PublicKey::of(&pair).ok_or_else(|| KeyError::Damaged(state.clone()))?;
+            set.verifying.insert(public.kid.clone(), (algorithm, pair.verifying()));
+            if state == "current" {
+                set.signing.push(SigningKey { kid: public.kid.clone(), pair });
             }
-            published.push(public);
+            set.published.push(public);
         }
-        Ok(Self { signing: signing.ok_or(KeyError::Missing)?, verifying, published })
+        Ok(set)
     }
 }
 
 /// A stored key, opened.
 struct Kept {
     state: String,
-    pkcs8: zeroize::Zeroizing<Vec<u8>>,
+    algorithm: SigningAlgorithm,
+    pkcs8: Zeroizing<Vec<u8>>,
 }
 
 impl PublicKey {
-    fn of(pair: &EcdsaKeyPair) -> Self {
-        // Uncompressed point: 0x04, 32 bytes of x, 32 bytes of y (SEC 1 §2.3.3).
-        let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
-        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
-        // RFC 7638 §3: required members only, in lexicographic order, without spaces.
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    fn of(pair: &Pair) -> Option<Self> {
+        let parameters = match pair {
+            Pair::Ec(pair) => {
+                // Uncompressed point: 0x04, 32 bytes of x, 32 bytes of y (SEC 1 §2.3.3).
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+                Parameters::Ec { crv: "P-256", kty: "EC", x, y }
+            }
+            Pair::Rsa(_) => match Jwk::from_decoding_key(&pair.verifying(), None).ok()?.algorithm {
+                AlgorithmParameters::RSA(public) => Parameters::Rsa { e: public.e, kty: "RSA", n: public.n },
+                _ => return None,
+            },
+        };
+        // RFC 7638 §3: required members only, in lexicographic order, without spaces. All values are base64url.
+        let canonical = match &parameters {
+            Parameters::Ec { crv, kty, x, y } => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}","y":"{y}"}}"#),
+            Parameters::Rsa { e, kty, n } => format!(r#"{{"e":"{e}","kty":"{kty}","n":"{n}"}}"#),
+        };
         let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes()));
-        Self { kty: "EC", crv: "P-256", alg: ALGORITHM, usage: "sig", kid, x, y }
+        Some(Self { alg: pair.algorithm().as_str(), usage: "sig", kid, parameters })
     }
 }
 
@@ -199,18 +277,17 @@ impl Keys {
         }
     }
 
-    /// The next key signs from now on, the current one is retired, and a new next one is published. Returns the
-    /// id of the key that signs now. `at_once` is for a leak: relying parties that keep an older set fail until
-    /// they fetch it again.
+    /// Of each algorithm the next key signs from now on, the current one is retired, and a new next one is published.
+    /// Returns the ids of the keys that sign now. `at_once` is for a leak: relying parties that keep an older set fail
+    /// until they fetch it again.
     ///
     /// # Errors
-    /// [`KeyError`], also when the next key is too fresh.
-    pub async fn rotate(&self, now: DateTime<Utc>, at_once: bool) -> Result<String, KeyError> {
+    /// [`KeyError`], also when a next key is too fresh.
+    pub async fn rotate(&self, now: DateTime<Utc>, at_once: bool) -> Result<Vec<String>, KeyError> {
         let mut tx = self.locked().await?;
         self.make_missing(&mut tx, now).await?;
         let published: DateTime<Utc> =
-            sqlx::query_scalar("SELECT created_at FROM service.signing_key WHERE state = 'next' AND algorithm = $1")
-                .bind(ALGORITHM)
+            sqlx::query_scalar("SELECT max(created_at) FROM service.signing_key WHERE state = 'next'")
                 .fetch_one(&mut *tx)
                 .await?;
         if published + PUBLISH_AHEAD > now && !at_once {
@@ -218,46 +295,40 @@ impl Keys {
         }
         sqlx::query("DELETE FROM service.signing_key WHERE expires_at < $1").bind(now).execute(&mut *tx).await?;
         sqlx::query(
-            "UPDATE service.signing_key SET state = 'retired', retired_at = $2, expires_at = $3
-             WHERE state = 'current' AND algorithm = $1",
+            "UPDATE service.signing_key SET state = 'retired', retired_at = $1, expires_at = $2 WHERE state = 'current'",
         )
-        .bind(ALGORITHM)
         .bind(now)
         .bind(now + RETIRED_FOR)
         .execute(&mut *tx)
         .await?;
-        let kid = sqlx::query_scalar(
-            "UPDATE service.signing_key SET state = 'current', current_at = $2
-             WHERE state = 'next' AND algorithm = $1 RETURNING kid",
+        let kids = sqlx::query_scalar(
+            "UPDATE service.signing_key SET state = 'current', current_at = $1 WHERE state = 'next' RETURNING kid",
         )
-        .bind(ALGORITHM)
         .bind(now)
-        .fetch_one(&mut *tx)
+        .fetch_all(&mut *tx)
         .await?;
         self.make_missing(&mut tx, now).await?;
         tx.commit().await?;
         self.reload(now).await?;
-        Ok(kid)
+        Ok(kids)
     }
 
-    /// Rotates when the current key has signed for `lifetime`. Instances that see it at the same time rotate once: the
-    /// second finds the new next key too fresh.
+    /// Rotates when a current key has signed for `lifetime`. Instances that see it at the same time rotate once: the
+    /// second finds the new next keys too fresh.
     ///
     /// # Errors
     /// [`KeyError`].
-    pub async fn rotate_when_due(&self, now: DateTime<Utc>, lifetime: TimeDelta) -> Result<Option<String>, KeyError> {
+    pub async fn rotate_when_due(&self, now: DateTime<Utc>, lifetime: TimeDelta) -> Result<Vec<String>, KeyError> {
         let since: Option<DateTime<Utc>> =
-            sqlx::query_scalar("SELECT current_at FROM service.signing_key WHERE state = 'current' AND algorithm = $1")
-                .bind(ALGORITHM)
-                .fetch_optional(&self.db)
+            sqlx::query_scalar("SELECT min(current_at) FROM service.signing_key WHERE state = 'current'")
+                .fetch_one(&self.db)
                 .await?;
         if since.is_none_or(|since| now - since < lifetime) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         match self.rotate(now, false).await {
-            Ok(kid) => Ok(Some(kid)),
-            Err(KeyError::TooSoon(_)) => Ok(None),
-            Err(error) => Err(error),
+            Err(KeyError::TooSoon(_)) => Ok(Vec::new()),
+            rotated => rotated,
         }
     }
 
@@ -268,7 +339,10 @@ impl Keys {
 
     async fn reload(&self, now: DateTime<Utc>) -> Result<Arc<KeySet>, KeyError> {
         let mut kept = self.read(now).await?;
-        if !["current", "next"].iter().all(|state| kept.iter().any(|key| key.state == *state)) {
+        let there = |(algorithm, state): &(SigningAlgorithm, &str)| {
+            kept.iter().any(|key| key.algorithm == *algorithm && key.state == *state)
+        };
+        if !wanted().all(|wanted| there(&wanted)) {
             let mut tx = self.locked().await?;
             self.make_missing(&mut tx, now).await?;
             tx.commit().await?;
@@ -280,19 +354,23 @@ impl Keys {
     }
 
     async fn read(&self, now: DateTime<Utc>) -> Result<Vec<Kept>, KeyError> {
-        let rows: Vec<(String, String, Vec<u8>)> = sqlx::query_as(
-            "SELECT kid, state::text, sealed FROM service.signing_key
-             WHERE algorithm = $1 AND (expires_at IS NULL OR expires_at > $2) ORDER BY created_at DESC, kid",
+        let rows: Vec<(String, String, String, Vec<u8>)> = sqlx::query_as(
+            "SELECT kid, algorithm, state::text, sealed FROM service.signing_key
+             WHERE expires_at IS NULL OR expires_at > $1 ORDER BY algorithm, created_at DESC, kid",
         )
-        .bind(ALGORITHM)
         .bind(now)
         .fetch_all(&self.db)
         .await?;
-        rows.into_iter()
-            .map(|(kid, state, sealed)| {
-                Ok(Kept { state, pkcs8: self.ledger.master().open_secret(&context(&kid), &sealed)? })
-            })
-            .collect()
+        let mut kept = Vec::new();
+        for (kid, algorithm, state, sealed) in rows {
+            // A key of an algorithm that only a newer version knows is its own.
+            let Some(algorithm) = SigningAlgorithm::ALL.into_iter().find(|known| known.as_str() == algorithm) else {
+                continue;
+            };
+            let pkcs8 = self.ledger.master().open_secret(&context(&kid), &sealed)?;
+            kept.push(Kept { state, algorithm, pkcs8 });
+        }
+        Ok(kept)
     }
 
     /// A transaction in which no one else makes or rotates keys.
@@ -303,35 +381,41 @@ impl Keys {
     }
 
     async fn make_missing(&self, tx: &mut Transaction<'static, Postgres>, now: DateTime<Utc>) -> Result<(), KeyError> {
-        for state in ["current", "next"] {
+        for (algorithm, state) in wanted() {
             let there: bool = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT FROM service.signing_key WHERE state = $1::service.key_state AND algorithm = $2)",
             )
             .bind(state)
-            .bind(ALGORITHM)
+            .bind(algorithm.as_str())
             .fetch_one(&mut **tx)
             .await?;
             if there {
                 continue;
             }
-            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())?;
-            let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref())
-                .map_err(|_| KeyError::Generation(Unspecified))?;
-            let kid = PublicKey::of(&pair).kid;
+            // An RSA key takes its time: not on a thread that answers requests.
+            let made = tokio::task::spawn_blocking(move || Pair::generate(algorithm)).await;
+            let pkcs8 = made.map_err(|_| KeyError::Generation(Unspecified))??;
+            let pair = Pair::open(algorithm, &pkcs8).map_err(|_| KeyError::Generation(Unspecified))?;
+            let kid = PublicKey::of(&pair).ok_or(KeyError::Generation(Unspecified))?.kid;
             sqlx::query(
                 "INSERT INTO service.signing_key (kid, algorithm, state, sealed, created_at, current_at)
                  VALUES ($1, $2, $3::service.key_state, $4, $5, CASE WHEN $3 = 'current' THEN $5 END)",
             )
             .bind(&kid)
-            .bind(ALGORITHM)
+            .bind(algorithm.as_str())
             .bind(state)
-            .bind(self.ledger.master().seal_secret(&context(&kid), pkcs8.as_ref())?)
+            .bind(self.ledger.master().seal_secret(&context(&kid), &pkcs8)?)
             .bind(now)
             .execute(&mut **tx)
             .await?;
         }
         Ok(())
     }
+}
+
+/// Of each algorithm one key signs and one waits.
+fn wanted() -> impl Iterator<Item = (SigningAlgorithm, &'static str)> {
+    SigningAlgorithm::ALL.into_iter().flat_map(|algorithm| [(algorithm, "current"), (algorithm, "next")])
 }
 
 /// What the sealing is bound to.

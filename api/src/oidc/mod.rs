@@ -1,4 +1,4 @@
-//! The OpenID provider: authorization code with PKCE, ES256 tokens, claims as they are at the moment.
+//! The OpenID provider: authorization code with PKCE, rotating refresh tokens, claims as they are at the moment.
 //!
 //! ```text
 //!  GET /authorize ──▶ request::Target::prove ──▶ AuthorizationRequest::read ──▶ who::in_browser
@@ -6,7 +6,9 @@
 //!                                                                                 ▼
 //!                                     codes::issue ◀── entitlement::Entitlement::of (aggregates, not views)
 //!  POST /token ──▶ client::authenticate ──▶ codes::redeem ──▶ who::by_sid ──▶ Entitlement ──▶ tokens
-//!  GET /userinfo ──▶ tokens::AccessToken::open ──▶ who::by_sid ──▶ Entitlement ──▶ claims::Claims (projections)
+//!                    client::authenticate ──▶ grants::rotate ──▶ who::by_grant ──▶ Entitlement ──▶ tokens
+//!  GET /userinfo ──▶ live::look (token, client, sign-in, Entitlement) ──▶ claims::Claims (projections)
+//!  POST /introspect ──▶ client::authenticate ──▶ live::look          POST /revoke ──▶ client::authenticate
 //! ```
 //!
 //! What a relying party may see is in [`scopes`]; how a person was identified, and that it is no eIDAS level, in
@@ -16,18 +18,25 @@ mod authorize;
 mod claims;
 pub mod client;
 mod codes;
+mod consent;
 mod discovery;
 mod end_session;
+mod endpoint;
 mod entitlement;
 mod error;
+mod grants;
+mod introspection;
 pub mod keys;
+mod live;
 mod parameters;
 mod pkce;
 mod redirect_uri;
 pub mod registry;
 mod request;
 mod response;
+mod revocation;
 pub mod scopes;
+mod services;
 mod subject;
 mod token;
 mod tokens;
@@ -40,11 +49,14 @@ mod attacks;
 mod samples;
 
 pub use authorize::DeniedPage;
+pub use client::keys::ClientKeyCache;
 pub use codes::delete_expired;
+pub use consent::ConsentPage;
 pub use discovery::path;
 pub use end_session::{ConfirmPage, SignedOutPage};
 pub use keys::Keys;
 pub use response::FormPostPage;
+pub use services::ServicesPage;
 
 use crate::app::App;
 use aws_lc_rs::error::Unspecified;
@@ -58,17 +70,22 @@ pub fn routes() -> Router<App> {
         .route(path::JWKS, get(discovery::jwks))
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::CONTINUE, get(authorize::resume))
+        .route(path::CONSENT, post(consent::answer))
         .route(path::TOKEN, post(token::post))
+        .route(path::INTROSPECT, post(introspection::post))
+        .route(path::REVOKE, post(revocation::post))
         .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
         .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
+        .route(services::PATH, get(services::show))
+        .route(services::REVOKE, post(services::revoke))
 }
 
 /// Whether forms of other sites may be posted here: the endpoints that the protocol opens to them. None does
 /// anything for who is signed in: `authorize` and `end_session` read no cookie on POST, and the others want a
 /// secret of their own.
 pub fn takes_foreign_forms(path: &str) -> bool {
-    [path::AUTHORIZE, path::TOKEN, path::USERINFO, path::END_SESSION].contains(&path)
+    [path::AUTHORIZE, path::TOKEN, path::INTROSPECT, path::REVOKE, path::USERINFO, path::END_SESSION].contains(&path)
 }
 
 /// Fresh random bytes.

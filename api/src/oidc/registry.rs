@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::context::Context;
 use domain::ids::{RelyingPartyId, SecretId};
-use domain::relying_party::{ClientAuthentication, Registration, RelyingParty, RelyingPartyCommand, RelyingPartyError};
+use domain::relying_party::{Registration, RelyingParty, RelyingPartyCommand, RelyingPartyError};
 use ledger::{AppendError, Appended, Ledger, Loaded, ReadError, Unit, VaultChange};
 use std::fmt;
 use uuid::Uuid;
@@ -54,6 +54,12 @@ pub enum RegistryError {
     /// A scope that nothing is released for.
     #[error("`{0}` is no scope; there are {scopes}", scopes = super::scopes::ALL.join(", "))]
     UnknownScope(String),
+    /// A claim that is never released.
+    #[error("`{0}` is no claim; there are {claims}", claims = super::scopes::CLAIMS.join(", "))]
+    UnknownClaim(String),
+    /// An audience that nobody is.
+    #[error("the audience {0} is not registered")]
+    UnknownAudience(RelyingPartyId),
     /// The ledger could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -74,13 +80,10 @@ pub async fn register(
     registration: Registration,
     context: Context,
 ) -> Result<Registered, RegistryError> {
-    check_scopes(&registration)?;
+    check(ledger, &registration).await?;
     // Random, not by time: a client_id tells nothing.
     let id = RelyingPartyId(Uuid::new_v4());
-    let secret = match registration.authentication {
-        ClientAuthentication::None => None,
-        ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretPost => Some(ClientSecret::draw()?),
-    };
+    let secret = if registration.authentication.by_secret() { Some(ClientSecret::draw()?) } else { None };
     let row = secret.as_ref().map(|_| SecretId(Uuid::new_v4()));
     let command = RelyingPartyCommand::Register { id, registration, secret: row };
     let events = RelyingParty::default().decide(command)?;
@@ -104,7 +107,8 @@ pub async fn load(ledger: &Ledger, id: RelyingPartyId) -> Result<Loaded<RelyingP
     }
 }
 
-/// Changes the registration to what `change` makes of it.
+/// Changes the registration to what `change` makes of it. Returns the new client secret, where it begins to
+/// authenticate by one; where it no longer does, the former is gone.
 ///
 /// # Errors
 /// [`RegistryError`]; [`AppendError::Conflict`] when someone else changed it at the same time.
@@ -113,13 +117,23 @@ pub async fn change(
     id: RelyingPartyId,
     context: Context,
     change: impl FnOnce(&mut Registration),
-) -> Result<Appended, RegistryError> {
-    let loaded = load(ledger, id).await?;
-    let mut registration = loaded.aggregate.registration.clone().ok_or(RelyingPartyError::NotRegistered)?;
+) -> Result<(Option<ClientSecret>, Appended), RegistryError> {
+    let Loaded { aggregate: party, version, id } = load(ledger, id).await?;
+    let mut registration = party.registration.clone().ok_or(RelyingPartyError::NotRegistered)?;
     change(&mut registration);
-    check_scopes(&registration)?;
-    let events = loaded.aggregate.decide(RelyingPartyCommand::Change { registration })?;
-    Ok(ledger.append(Unit::new(context).stream::<RelyingParty>(&loaded.id, loaded.version, events)).await?)
+    check(ledger, &registration).await?;
+    let by_secret = registration.authentication.by_secret();
+    let secret = if by_secret && party.secret.is_none() { Some(ClientSecret::draw()?) } else { None };
+    let row = secret.as_ref().map(|_| SecretId(Uuid::new_v4()));
+    let events = party.decide(RelyingPartyCommand::Change { registration, secret: row })?;
+    let mut unit = Unit::new(context).stream::<RelyingParty>(&id, version, events);
+    if let (Some(row), Some(secret)) = (row, &secret) {
+        unit = unit.vault(put(row, secret));
+    }
+    if let Some(former) = party.secret.filter(|_| !by_secret) {
+        unit = unit.vault(VaultChange::Delete(former));
+    }
+    Ok((secret, ledger.append(unit).await?))
 }
 
 /// Gives it another secret; the former one stops working in the same moment.
@@ -162,7 +176,19 @@ fn put(id: SecretId, secret: &ClientSecret) -> VaultChange {
     VaultChange::Put { id, kind: VAULT_KIND, secret: hash(secret.expose()), expires_at: None }
 }
 
-fn check_scopes(registration: &Registration) -> Result<(), RegistryError> {
-    let unknown = registration.scopes.iter().find(|scope| !super::scopes::ALL.contains(&scope.as_str()));
-    unknown.map_or(Ok(()), |scope| Err(RegistryError::UnknownScope(scope.clone())))
+/// What the aggregate can't know: which scopes and claims there are, and who else is registered.
+async fn check(ledger: &Ledger, registration: &Registration) -> Result<(), RegistryError> {
+    if let Some(unknown) = registration.scopes.iter().find(|scope| !super::scopes::ALL.contains(&scope.as_str())) {
+        return Err(RegistryError::UnknownScope(unknown.clone()));
+    }
+    let mut claims = registration.terms.claims.iter().flatten();
+    if let Some(unknown) = claims.find(|claim| !super::scopes::CLAIMS.contains(&claim.as_str())) {
+        return Err(RegistryError::UnknownClaim(unknown.clone()));
+    }
+    for audience in &registration.terms.audiences {
+        if ledger.load::<RelyingParty>(&audience.to_string()).await?.aggregate.id.is_none() {
+            return Err(RegistryError::UnknownAudience(*audience));
+        }
+    }
+    Ok(())
 }

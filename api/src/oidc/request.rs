@@ -12,23 +12,14 @@ use super::parameters::Parameters;
 use super::pkce::Challenge;
 use super::{redirect_uri, scopes};
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{Registration, RelyingParty};
+use domain::relying_party::{GrantType, Registration, RelyingParty};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The longest `state` and `nonce` taken, in bytes: they come back in a URL.
 const MAX_OPAQUE: usize = 2048;
 
-/// How the answer travels to the redirect URI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ResponseMode {
-    /// In the query of a redirect.
-    Query,
-    /// In a form that the browser posts (OAuth 2.0 Form Post Response Mode).
-    FormPost,
-}
-
+pub use domain::relying_party::ResponseMode;
 /// Where the answer goes; exists only for a registered client and its own redirect URI.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -117,6 +108,9 @@ pub struct AuthorizationRequest {
     pub nonce: Option<String>,
     /// What the client wants of the sign-in.
     pub prompt: Prompt,
+    /// Whether the person must be asked to agree.
+    #[serde(default)]
+    pub consent: bool,
     /// How old the sign-in may be, in seconds.
     pub max_age: Option<i64>,
     /// Whom the client expects, by pairwise subject; set from a verified `id_token_hint`.
@@ -150,12 +144,21 @@ impl AuthorizationRequest {
         if !matches!(parameters.get("response_mode"), None | Some("query" | "form_post")) {
             return Err(refuse(E::InvalidRequest, "only response_mode query and form_post are supported"));
         }
+        if !registration.terms.response_modes.contains(&target.response_mode) {
+            return Err(refuse(E::InvalidRequest, "the client is not registered for this response_mode"));
+        }
+        if !registration.terms.signs_people_in() {
+            return Err(refuse(E::UnauthorizedClient, "the client is not registered to sign people in"));
+        }
         for opaque in ["state", "nonce"] {
             if parameters.get(opaque).is_some_and(|value| value.len() > MAX_OPAQUE || value.contains('\0')) {
                 return Err(refuse(E::InvalidRequest, "state and nonce may have 2048 bytes, without NUL"));
             }
         }
-        let scopes = scopes::granted(parameters.get("scope").unwrap_or_default(), &registration.scopes);
+        let mut scopes = scopes::granted(parameters.get("scope").unwrap_or_default(), &registration.scopes);
+        if !registration.terms.allow(GrantType::RefreshToken) {
+            scopes.remove(scopes::OFFLINE_ACCESS);
+        }
         if !scopes.contains(scopes::OPENID) {
             return Err(refuse(E::InvalidScope, "the scope must include openid"));
         }
@@ -164,6 +167,7 @@ impl AuthorizationRequest {
             challenge: challenge(parameters)?,
             nonce: parameters.get("nonce").map(str::to_owned),
             prompt: prompt(parameters)?,
+            consent: parameters.get("prompt").is_some_and(|all| all.split_whitespace().any(|one| one == "consent")),
             max_age: max_age(parameters)?,
             subject: None,
             target,
@@ -187,7 +191,7 @@ fn prompt(parameters: &Parameters) -> Result<Prompt, ProtocolError> {
     let values: BTreeSet<&str> = parameters.get("prompt").unwrap_or_default().split_whitespace().collect();
     let known = ["none", "login", "consent", "select_account"];
     if values.iter().any(|value| !known.contains(value)) {
-        return Err(refuse(ErrorCode::InvalidRequest, "prompt may be none or login"));
+        return Err(refuse(ErrorCode::InvalidRequest, "prompt may be none, login, consent or select_account"));
     }
     if values.contains("none") {
         let alone = values.len() == 1;
@@ -197,8 +201,7 @@ fn prompt(parameters: &Parameters) -> Result<Prompt, ProtocolError> {
             Err(refuse(ErrorCode::InvalidRequest, "prompt=none can't go with another prompt"))
         };
     }
-    // One browser, one account: choosing another account is signing in anew. Services are agreed with the school,
-    // so `consent` has nothing to ask.
+    // One browser, one account: choosing another account is signing in anew.
     let anew = values.contains("login") || values.contains("select_account");
     Ok(if anew { Prompt::Login } else { Prompt::AsNeeded })
 }

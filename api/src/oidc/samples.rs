@@ -1,7 +1,7 @@
 //! A relying party for the unit tests of this folder.
 
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientAuthentication, Establishments, Registration, RelyingParty};
+use domain::relying_party::{ClientAuthentication, Establishments, Registration, RelyingParty, Terms};
 use uuid::Uuid;
 
 pub const CALLBACK: &str = "https://notes.example.org/cb";
@@ -15,6 +15,7 @@ pub fn registration() -> Registration {
         sector_identifier: "notes.example.org".to_owned(),
         authentication: ClientAuthentication::ClientSecretBasic,
         establishments: Establishments::All,
+        terms: Terms::default(),
     }
 }
 

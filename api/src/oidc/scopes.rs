@@ -7,6 +7,7 @@
 //! | `affiliation` | `FrEduCtPersonAffiliation`: of `eleve1d`, `eleve2d`, `resp1d`, `resp2d`, those that hold |
 //! | `establishment` | for a pupil: `FrEduCtEleveUAI`, and `establishments` with UAI, name, class, level or MEF |
 //! | `children` | for a guardian: `children`, each with pairwise `sub`, names, relationship and establishments |
+//! | `offline_access` | nothing: refresh tokens that outlive the session |
 //! | `birthdate` | `birthdate` and `FrEduCtDateNaissance` of a pupil; of each child where `children` is released |
 //!
 //! Everything is limited to the establishments that the relying party serves by its registration, and is said by
@@ -16,6 +17,7 @@
 //! `FrEduCtEleveNiveau` (MEFSTAT4) is not released: it follows from the MEF only by a national table that no
 //! school's export carries.
 
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// OpenID Connect itself.
@@ -31,8 +33,34 @@ pub const CHILDREN: &str = "children";
 /// Birth dates of pupils.
 pub const BIRTHDATE: &str = "birthdate";
 
+/// Refresh tokens that outlive the session (OpenID Connect Core §11); it releases nothing.
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
 /// All of them.
-pub const ALL: [&str; 6] = [OPENID, PROFILE, AFFILIATION, ESTABLISHMENT, CHILDREN, BIRTHDATE];
+pub const ALL: [&str; 7] = [OPENID, PROFILE, AFFILIATION, ESTABLISHMENT, CHILDREN, BIRTHDATE, OFFLINE_ACCESS];
+
+/// What scopes release, by name: a registration may narrow it to some of these.
+pub const CLAIMS: [&str; 12] = [
+    "name",
+    "given_name",
+    "family_name",
+    "givenName",
+    "sn",
+    "birthdate",
+    "children",
+    "children_establishments",
+    "establishments",
+    "FrEduCtPersonAffiliation",
+    "FrEduCtEleveUAI",
+    "FrEduCtDateNaissance",
+];
+
+/// Leaves of the claims those that the registration lets through.
+pub fn narrow(claims: &mut Map<String, Value>, allowed: Option<&BTreeSet<String>>) {
+    if let Some(allowed) = allowed {
+        claims.retain(|name, _| allowed.contains(name));
+    }
+}
 
 /// The scopes of a space-separated list that the client is registered for; the others are left out, and the token
 /// response says which remain (RFC 6749 §3.3).

@@ -5,11 +5,13 @@
 
 use super::keys::{KeySet, SigningKey};
 use aws_lc_rs::digest;
+use aws_lc_rs::error::Unspecified;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::ids::RelyingPartyId;
-use jsonwebtoken::{Algorithm, Header, Validation};
+use domain::relying_party::SigningAlgorithm;
+use jsonwebtoken::{Algorithm, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -76,9 +78,9 @@ pub struct IdToken {
 pub struct AccessToken {
     /// Issuer.
     pub iss: String,
-    /// Pairwise subject.
+    /// Pairwise subject; the client's own id where it acts for itself.
     pub sub: String,
-    /// Who may accept it: the issuer's own userinfo endpoint.
+    /// Who may accept it: the issuer's own userinfo endpoint, or another relying party's service.
     pub aud: String,
     /// Expiry, seconds since 1970.
     pub exp: i64,
@@ -89,10 +91,37 @@ pub struct AccessToken {
     /// The client it was issued to.
     pub client_id: RelyingPartyId,
     /// What it opens.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    /// The sign-in.
+    /// The family of refresh tokens that it belongs to and ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Uuid>,
+    /// The key that whoever uses it must have (RFC 9449 §6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+    /// Who acts on the subject's behalf (RFC 8693 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// The sign-in; none where the client acts for itself.
     #[serde(flatten)]
-    pub sign_in: SignIn,
+    pub sign_in: Option<SignIn>,
+}
+
+/// What a token is bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// RFC 7638 thumbprint of the key.
+    pub jkt: String,
+}
+
+/// Who acts, and for whom they acted before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The relying party.
+    pub sub: RelyingPartyId,
+    /// Through whom it came by the token that it exchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Actor>>,
 }
 
 /// A token is not ours, not of this type, or no longer good.
@@ -102,8 +131,14 @@ pub struct BadToken;
 
 /// A token could not be signed.
 #[derive(Debug, thiserror::Error)]
-#[error("signing a token failed: {0}")]
-pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
+pub enum SigningFailed {
+    /// Its claims have no JSON form.
+    #[error("the claims of a token could not be written: {0}")]
+    Claims(#[from] serde_json::Error),
+    /// The crypto library gave no signature.
+    #[error("a token could not be signed")]
+    Signature(#[from] Unspecified),
+}
 
 impl IdToken {
     /// The signed token.
@@ -133,46 +168,57 @@ impl AccessToken {
         sign(ACCESS_TOKEN, self, key)
     }
 
-    /// An access token that is ours, for this audience, and not expired.
+    /// An access token that is ours and not expired, for whatever audience: the caller looks at `aud`.
     ///
     /// # Errors
     /// [`BadToken`].
-    pub fn open(
-        token: &str,
-        keys: &KeySet,
-        issuer: &str,
-        audience: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Self, BadToken> {
+    pub fn open(token: &str, keys: &KeySet, issuer: &str, now: DateTime<Utc>) -> Result<Self, BadToken> {
         let token: Self = open(ACCESS_TOKEN, token, keys)?;
-        let good = token.iss == issuer && token.aud == audience && now.timestamp() < token.exp;
+        let good = token.iss == issuer && now.timestamp() < token.exp;
         if good { Ok(token) } else { Err(BadToken) }
     }
 }
 
-/// Left half of the access token's SHA-256 (OpenID Connect Core §3.1.3.6, for ES256).
+/// Left half of the access token's SHA-256 (OpenID Connect Core §3.1.3.6, for ES256 and RS256).
 pub fn at_hash(access_token: &str) -> String {
     let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
     URL_SAFE_NO_PAD.encode(&hash.as_ref()[..digest::SHA256_OUTPUT_LEN / 2])
 }
 
-fn sign<T: Serialize>(typ: &str, claims: &T, key: &SigningKey) -> Result<String, SigningFailed> {
-    let mut header = Header::new(Algorithm::ES256);
-    header.typ = Some(typ.to_owned());
-    header.kid = Some(key.kid().to_owned());
-    Ok(jsonwebtoken::encode(&header, claims, key.encoding())?)
+/// A JWS in compact form (RFC 7515 §7.1) of this type.
+///
+/// # Errors
+/// [`SigningFailed`].
+pub fn sign<T: Serialize>(typ: &str, claims: &T, key: &SigningKey) -> Result<String, SigningFailed> {
+    let header = format!(r#"{{"typ":"{typ}","alg":"{}","kid":"{}"}}"#, key.algorithm().as_str(), key.kid());
+    compact(&header, claims, key)
 }
 
-/// Signature and type; times, issuer and audience are the caller's. The key is chosen by `kid` among our own only:
-/// `jku`, `jwk`, `x5u` and `x5c` are never looked at.
+/// The same under any header.
+pub(super) fn compact<T: Serialize>(header: &str, claims: &T, key: &SigningKey) -> Result<String, SigningFailed> {
+    let mut token = URL_SAFE_NO_PAD.encode(header);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(serde_json::to_vec(claims)?, &mut token);
+    let signature = key.sign(token.as_bytes())?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
+}
+
+/// Signature and type; times, issuer and audience are the caller's. The key is chosen by `kid` among our own only,
+/// and the algorithm is the key's: `jku`, `jwk`, `x5u` and `x5c` are never looked at.
 fn open<T: DeserializeOwned>(typ: &str, token: &str, keys: &KeySet) -> Result<T, BadToken> {
     let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken)?;
+    let (algorithm, key) = keys.verifying(header.kid.as_deref().ok_or(BadToken)?).ok_or(BadToken)?;
+    let algorithm = match algorithm {
+        SigningAlgorithm::ES256 => Algorithm::ES256,
+        SigningAlgorithm::RS256 => Algorithm::RS256,
+    };
     // RFC 7515 §4.1.11: a critical extension that isn't understood makes the token invalid; none is understood.
-    if header.alg != Algorithm::ES256 || header.typ.as_deref() != Some(typ) || header.crit.is_some() {
+    if header.alg != algorithm || header.typ.as_deref() != Some(typ) || header.crit.is_some() {
         return Err(BadToken);
     }
-    let key = keys.verifying(header.kid.as_deref().ok_or(BadToken)?).ok_or(BadToken)?;
-    let mut validation = Validation::new(Algorithm::ES256);
+    let mut validation = Validation::new(algorithm);
     // Checked by the callers, against the clock that is passed in.
     validation.validate_exp = false;
     validation.validate_aud = false;

@@ -1,23 +1,19 @@
-//! The userinfo endpoint (OpenID Connect Core §5.3): claims as they are at this moment.
+//! The userinfo endpoint (OpenID Connect Core §5.3): claims as they are at this moment, as JSON or signed.
 
 use super::claims::Claims;
-use super::codes::is_revoked;
-use super::entitlement::{Entitlement, NotEntitled};
+use super::endpoint::{no_store, refusal};
 use super::error::{ErrorCode, ProtocolError, refuse};
+use super::live::{self, Live};
 use super::parameters::Parameters;
 use super::subject::Pairwise;
-use super::token::{no_store, refusal};
-use super::tokens::AccessToken;
-use super::who;
+use super::tokens::sign;
 use crate::app::App;
 use crate::incident::AppError;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::relying_party::RelyingParty;
-use serde_json::json;
-use std::collections::BTreeSet;
+use serde_json::{Map, Value, json};
 
 /// `GET` and `POST /userinfo`, the token in the `Authorization` header only.
 ///
@@ -34,8 +30,9 @@ pub async fn answer(
         return Ok(challenge(StatusCode::BAD_REQUEST, Some(error)));
     }
     let Some(token) = bearer(&headers) else { return Ok(challenge(StatusCode::UNAUTHORIZED, None)) };
-    match claims(&app, token).await? {
-        Some(claims) => Ok(no_store(Json(claims).into_response())),
+    let live = live::look(&app, token).await?;
+    match live.filter(|live| live.token.aud == app.config.origin()) {
+        Some(live) => show(&app, live).await,
         None => {
             let error = refuse(ErrorCode::InvalidToken, "the access token is not good, or no longer");
             Ok(challenge(StatusCode::UNAUTHORIZED, Some(error)))
@@ -43,36 +40,28 @@ pub async fn answer(
     }
 }
 
-/// The claims, or `None` where the token opens nothing (any more): everything it stands on is looked at again.
-async fn claims(app: &App, token: &str) -> Result<Option<serde_json::Map<String, serde_json::Value>>, AppError> {
-    let now = app.clock.now();
-    let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
-    let Some(kid) = kid else { return Ok(None) };
-    let keys = app.keys.get_with(&kid, now).await?;
-    let issuer = app.config.origin();
-    let Ok(token) = AccessToken::open(token, &keys, &issuer, &issuer, now) else { return Ok(None) };
-    if is_revoked(&app.db, token.jti).await? {
-        return Ok(None);
-    }
-    let party = app.ledger.load::<RelyingParty>(&token.client_id.to_string()).await?.aggregate;
-    let Some(registration) = party.registration.filter(|_| party.enabled) else { return Ok(None) };
-    let Some(who) = who::by_sid(app, token.sign_in.sid, None).await? else { return Ok(None) };
-    let entitlement = match Entitlement::of(&app.ledger, &who.account, &registration).await {
-        Ok(entitlement) => entitlement,
-        Err(NotEntitled::Read(error)) => return Err(error.into()),
-        Err(NotEntitled::AccountNotInUse | NotEntitled::NobodyServed) => return Ok(None),
+async fn show(app: &App, live: Live) -> Result<Response, AppError> {
+    let granted = live.scopes();
+    let Live { token, registration, person } = live;
+    let Some((_, entitlement)) = person.filter(|_| granted.contains(super::scopes::OPENID)) else {
+        let error = refuse(ErrorCode::InsufficientScope, "the access token has no openid scope: it is nobody's");
+        return Ok(challenge(StatusCode::FORBIDDEN, Some(error)));
     };
     let pairwise = Pairwise::new(&app.ledger, &registration.sector_identifier);
-    if pairwise.holder(who.id, entitlement.holder) != token.sub {
-        // The relying party has moved to another sector since: its old tokens name nobody it should know.
-        return Ok(None);
-    }
-    // A scope withdrawn from the registration is withdrawn from tokens already out.
-    let granted: BTreeSet<String> =
-        token.scope.split(' ').filter(|scope| registration.scopes.contains(*scope)).map(str::to_owned).collect();
-    let mut claims = Claims::read(&app.views, &entitlement).await?.for_userinfo(&granted, &pairwise);
+    let allowed = registration.terms.claims.as_ref();
+    let mut claims: Map<String, Value> =
+        Claims::read(&app.views, &entitlement).await?.for_userinfo(&granted, allowed, &pairwise);
     claims.insert("sub".to_owned(), json!(token.sub));
-    Ok(Some(claims))
+    let Some(algorithm) = registration.terms.userinfo_signed_response_alg else {
+        return Ok(no_store(Json(claims).into_response()));
+    };
+    // §5.3.2: signed, it says who says it, and to whom.
+    claims.insert("iss".to_owned(), json!(token.iss));
+    claims.insert("aud".to_owned(), json!(token.client_id));
+    let keys = app.keys.get(app.clock.now()).await?;
+    let signed = sign("JWT", &claims, keys.signing(algorithm)?)?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/jwt"))];
+    Ok(no_store((kind, signed).into_response()))
 }
 
 /// The token of the one `Authorization: Bearer …` header (RFC 6750 §2.1).

@@ -1,6 +1,6 @@
 //! Whose session it is, by its two names: the cookie's and the public `sid` of tokens.
 
-use super::tokens::{SignIn, acr};
+use super::tokens::{AccessToken, SignIn, acr};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::session::Method;
@@ -18,6 +18,8 @@ pub struct Who {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
+    /// The password it was opened with.
+    pub credential: SecretId,
     /// The account's id.
     pub id: AccountId,
     /// The account.
@@ -58,6 +60,36 @@ pub async fn by_sid(app: &App, sid: Uuid, account: Option<AccountId>) -> Result<
     Ok(live(app, row).await?.filter(|who| account.is_none_or(|account| account == who.id)))
 }
 
+/// The sign-in that a family of refresh tokens began with, if family and account are still good. One that is bound to
+/// its session lives until that is signed out or too old; idling in front of the portal does not end the mark book.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_grant(app: &App, family: Uuid) -> Result<Option<Who>, AppError> {
+    let row = sqlx::query_as(
+        "SELECT f.session, f.account, f.credential, f.authenticated_at, f.method FROM service.refresh_family f
+         WHERE f.id = $1 AND f.revoked_at IS NULL AND f.expires_at > $2
+           AND (f.offline OR EXISTS (SELECT FROM service.session s WHERE s.sid = f.session AND s.expires_at > $2))",
+    )
+    .bind(family)
+    .bind(app.clock.now())
+    .fetch_optional(&app.db)
+    .await?;
+    live(app, row).await
+}
+
+/// Who stands behind an access token, as everything it rests on is now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn by_token(app: &App, token: &AccessToken) -> Result<Option<Who>, AppError> {
+    match (token.grant, &token.sign_in) {
+        (Some(family), Some(_)) => by_grant(app, family).await,
+        (None, Some(sign_in)) => by_sid(app, sign_in.sid, None).await,
+        (_, None) => Ok(None),
+    }
+}
+
 fn select(name: &str) -> String {
     format!(
         "SELECT sid, account, credential, authenticated_at, method FROM service.session
@@ -76,7 +108,7 @@ async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
         return Ok(None);
     }
     let method = if method == Method::Sms.as_str() { Method::Sms } else { Method::Password };
-    Ok(Some(Who { sid, authenticated_at, method, id, account }))
+    Ok(Some(Who { sid, authenticated_at, method, credential: SecretId(credential), id, account }))
 }
 
 /// Ends a session by its public name; its tokens die with it.

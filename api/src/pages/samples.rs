@@ -21,6 +21,8 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<crate::oidc::FormPostPage>(view, &mut out);
     render::<crate::oidc::ConfirmPage>(view, &mut out);
     render::<crate::oidc::SignedOutPage>(view, &mut out);
+    render::<crate::oidc::ConsentPage>(view, &mut out);
+    render::<crate::oidc::ServicesPage>(view, &mut out);
     #[cfg(test)]
     render::<SpecimenPage>(view, &mut out);
     render::<crate::delivery::InboxPage>(view, &mut out);

@@ -1,6 +1,7 @@
 //! Given these events, when this command comes, then these events follow.
 
 use super::*;
+use crate::identifiers::Uai;
 use cqrs_es::test::TestFramework;
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ fn registration() -> Registration {
         sector_identifier: "notes.example.org".into(),
         authentication: ClientAuthentication::ClientSecretBasic,
         establishments: Establishments::All,
+        terms: Terms::default(),
     }
 }
 
@@ -87,8 +89,28 @@ fn secrets_and_authentication_agree() {
         .then_expect_error(RelyingPartyError::SecretMismatch);
     GivenWhenThen::with(())
         .given(vec![registered()])
-        .when(RelyingPartyCommand::Change { registration: public })
+        .when(RelyingPartyCommand::Change { registration: public.clone(), secret: Some(secret(3)) })
         .then_expect_error(RelyingPartyError::SecretMismatch);
+    let withdrawn = vec![
+        RelyingPartyEvent::RelyingPartyChanged { registration: public.clone() },
+        RelyingPartyEvent::ClientSecretWithdrawn {},
+    ];
+    GivenWhenThen::with(())
+        .given(vec![registered()])
+        .when(RelyingPartyCommand::Change { registration: public, secret: None })
+        .then_expect_events(withdrawn.clone());
+    let again = || [vec![registered()], withdrawn.clone()].concat();
+    GivenWhenThen::with(())
+        .given(again())
+        .when(RelyingPartyCommand::Change { registration: registration(), secret: None })
+        .then_expect_error(RelyingPartyError::SecretMismatch);
+    GivenWhenThen::with(())
+        .given(again())
+        .when(RelyingPartyCommand::Change { registration: registration(), secret: Some(secret(3)) })
+        .then_expect_events(vec![
+            RelyingPartyEvent::RelyingPartyChanged { registration: registration() },
+            RelyingPartyEvent::ClientSecretReplaced { secret: secret(3) },
+        ]);
     GivenWhenThen::with(())
         .given(vec![registered()])
         .when(RelyingPartyCommand::ReplaceSecret { secret: secret(3) })
@@ -99,7 +121,7 @@ fn secrets_and_authentication_agree() {
 fn an_unchanged_registration_adds_nothing() {
     GivenWhenThen::with(())
         .given(vec![registered()])
-        .when(RelyingPartyCommand::Change { registration: registration() })
+        .when(RelyingPartyCommand::Change { registration: registration(), secret: None })
         .then_expect_events(vec![]);
 }
 
@@ -124,4 +146,74 @@ fn a_relying_party_that_sees_some_establishments_does_not_see_others() {
     assert!(Establishments::Only([mine].into()).includes(&mine));
     assert!(!Establishments::Only([mine].into()).includes(&other));
     assert!(Establishments::All.includes(&other));
+}
+
+fn with_terms(change: impl FnOnce(&mut Terms)) -> Registration {
+    let mut registration = registration();
+    change(&mut registration.terms);
+    registration
+}
+
+#[test]
+fn a_registration_of_version_1_reads_as_it_was_meant() {
+    let stored = r#"{"RelyingPartyChanged":{"registration":{"name":"N","redirect_uris":["https://a.test/cb"],
+        "post_logout_redirect_uris":[],"scopes":["openid"],"sector_identifier":"a.test",
+        "authentication":"client_secret_basic","establishments":"all"}}}"#;
+    let RelyingPartyEvent::RelyingPartyChanged { registration } = serde_json::from_str(stored).expect("reads") else {
+        panic!("another event");
+    };
+    assert!(registration.terms.are_plain());
+    assert!(
+        registration.terms.allow(GrantType::AuthorizationCode) && !registration.terms.allow(GrantType::RefreshToken)
+    );
+    let written = serde_json::to_string(&registration).expect("writes");
+    assert!(!written.contains("terms"), "what says no more keeps its form: {written}");
+}
+
+#[test]
+fn terms_that_contradict_themselves_are_refused() {
+    use ClientAuthentication as A;
+    use InvalidTerms as I;
+    let key = ClientKey {
+        kty: "EC".into(),
+        crv: Some("P-256".into()),
+        x: Some("x".into()),
+        y: Some("y".into()),
+        ..ClientKey::default()
+    };
+    let small =
+        ClientKey { kty: "RSA".into(), n: Some("a".repeat(171)), e: Some("AQAB".into()), ..ClientKey::default() };
+    let refused = |authentication, change: &dyn Fn(&mut Terms)| {
+        let registration = Registration { authentication, ..with_terms(|terms| change(terms)) };
+        registration.validate()
+    };
+    type Case = (A, Box<dyn Fn(&mut Terms)>, I);
+    let cases: Vec<Case> = vec![
+        (A::ClientSecretBasic, Box::new(|t| t.grant_types.clear()), I::NoGrant),
+        (A::ClientSecretBasic, Box::new(|t| t.grant_types = [GrantType::RefreshToken].into()), I::RefreshAlone),
+        (A::None, Box::new(|t| t.grant_types = [GrantType::ClientCredentials].into()), I::PublicActsAlone),
+        (A::ClientSecretBasic, Box::new(|t| t.response_modes.clear()), I::NoResponseMode),
+        (A::PrivateKeyJwt, Box::new(|_| {}), I::NoKeys),
+        (A::PrivateKeyJwt, Box::new(|t| t.keys = Some(ClientKeys::Set(vec![]))), I::NoKeys),
+        (A::PrivateKeyJwt, Box::new(move |t| t.keys = Some(ClientKeys::Set(vec![small.clone()]))), I::UnusableKey),
+        (
+            A::PrivateKeyJwt,
+            Box::new(|t| t.keys = Some(ClientKeys::At("http://a.test/".into()))),
+            I::Uri("http://a.test/".into()),
+        ),
+        (A::ClientSecretBasic, Box::new(|t| t.lifetimes.access_token = Some(5)), I::Lifetime),
+        (A::ClientSecretBasic, Box::new(|t| t.lifetimes.refresh_token = Some(u32::MAX)), I::Lifetime),
+    ];
+    for (authentication, change, expected) in cases {
+        assert_eq!(refused(authentication, &*change), Err(InvalidRegistration::Terms(expected)));
+    }
+    assert_eq!(refused(A::PrivateKeyJwt, &|t| t.keys = Some(ClientKeys::Set(vec![key.clone()]))), Ok(()));
+}
+
+#[test]
+fn a_service_that_signs_nobody_in_needs_no_redirect_uri() {
+    let mut service = with_terms(|terms| terms.grant_types = [GrantType::ClientCredentials].into());
+    service.redirect_uris.clear();
+    service.scopes.clear();
+    assert_eq!(service.validate(), Ok(()));
 }

@@ -108,6 +108,10 @@ pub enum Grant {
     AuthorizationCode,
     /// A refresh token.
     RefreshToken,
+    /// The relying party's own credentials: a token for itself.
+    ClientCredentials,
+    /// Another token, exchanged.
+    TokenExchange,
     /// The request said none, or one that is not served.
     Unknown,
 }
@@ -220,6 +224,8 @@ impl Grant {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "token_exchange",
             Self::Unknown => "unknown",
         }
     }

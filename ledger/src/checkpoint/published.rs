@@ -129,7 +129,9 @@ pub(super) async fn publish(
     at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO ledger.checkpoint AS c (generation, size, note, signed_at) VALUES ($1, $2, $3, $4) \
+        // Nobody waits for the disk: the kept checkpoint is there already, and is published again after a crash.
+        "INSERT INTO ledger.checkpoint AS c (generation, size, note, signed_at) SELECT $1, $2, $3, $4 \
+             FROM (SELECT set_config('synchronous_commit', 'off', true)) AS lazy \
          ON CONFLICT (singleton) DO UPDATE SET generation = excluded.generation, size = excluded.size, \
              note = excluded.note, signed_at = excluded.signed_at \
          WHERE (c.generation, c.size) <= (excluded.generation, excluded.size)",

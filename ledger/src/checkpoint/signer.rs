@@ -137,13 +137,10 @@ impl Signer {
         }
         let tree = self.ledger.tree();
         tree.store(found.size).await?;
-        if let Some(kept) = kept {
-            let now = tree.root(kept.size).await?;
-            if now != kept.root {
-                return Err(Refusal::Forked { kept, found, now }.into());
-            }
+        let [now, leaves] = tree.roots([kept.map_or(0, |kept| kept.size), found.size], found.size).await?;
+        if let Some(kept) = kept.filter(|kept| kept.root != now) {
+            return Err(Refusal::Forked { kept, found, now }.into());
         }
-        let leaves = tree.root(found.size).await?;
         if leaves != found.root {
             return Err(Refusal::Head { head: found, leaves }.into());
         }

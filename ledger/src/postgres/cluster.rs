@@ -175,9 +175,9 @@ fn settings(dir: &DataDir, socket_dir: &Path, durability: Durability) -> String 
          synchronous_commit = on\n\
          full_page_writes = {durable}\n\
          \n\
-         # A small server.\n\
+         # A server that shares its machine.\n\
          max_connections = {connections}\n\
-         shared_buffers = 128MB\n\
+         shared_buffers = {buffers}MB\n\
          max_wal_size = {wal}\n\
          checkpoint_timeout = 10min\n\
          wal_compression = on\n\
@@ -203,6 +203,7 @@ fn settings(dir: &DataDir, socket_dir: &Path, durability: Durability) -> String 
         ident = quoted(&conf.join("pg_ident.conf")),
         socket = socket_dir_setting(socket_dir),
         connections = durability.connections(),
+        buffers = durability.buffers(),
         wal = durability.most_wal(),
         local = quoted(&conf.join("local.conf")),
     )

@@ -77,6 +77,14 @@ impl Durability {
         }
     }
 
+    /// `shared_buffers`, MiB: an eighth of the machine's memory, within reason. A server for tests is one of many.
+    fn buffers(self) -> u64 {
+        match self {
+            Self::Full => (memory_mib() / 8).clamp(128, 4096),
+            Self::ProcessCrashes => 128,
+        }
+    }
+
     /// `max_wal_size`; tests may run in memory.
     fn most_wal(self) -> &'static str {
         match self {
@@ -84,6 +92,17 @@ impl Durability {
             Self::ProcessCrashes => "256MB",
         }
     }
+}
+
+/// The memory there is, MiB, as Linux tells it: the machine's, or what a container may use of it. 0 elsewhere.
+fn memory_mib() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let machine = read("/proc/meminfo");
+    let machine = machine.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB"));
+    let machine = machine.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or_default() / 1024;
+    // "max" where nothing is set.
+    let container = read("/sys/fs/cgroup/memory.max").trim().parse::<u64>().map_or(u64::MAX, |bytes| bytes / (1 << 20));
+    machine.min(container)
 }
 
 /// The files of the folder `migrations`, embedded in the program.

@@ -7,6 +7,8 @@ mod crashes;
 mod golden;
 mod guards;
 mod manifests;
+mod outside;
+mod public_tools;
 mod races;
 mod reading;
 mod sealing;

@@ -37,6 +37,7 @@ impl Projection for Services {
             Event::RelyingParty(
                 RelyingPartyEvent::RelyingPartyChanged { .. }
                 | RelyingPartyEvent::ClientSecretReplaced { .. }
+                | RelyingPartyEvent::ClientSecretWithdrawn {}
                 | RelyingPartyEvent::RelyingPartyDisabled {}
                 | RelyingPartyEvent::RelyingPartyEnabled {},
             ) => self.relying_parties.want((stream_uuid(event)?,)),
@@ -104,6 +105,7 @@ impl Services {
             RelyingPartyEvent::RelyingPartyRegistered { .. } => {} // written whole above
             RelyingPartyEvent::RelyingPartyChanged { registration } => row.registration = Json(registration.clone()),
             RelyingPartyEvent::ClientSecretReplaced { secret } => row.secret = Some(secret.0),
+            RelyingPartyEvent::ClientSecretWithdrawn {} => row.secret = None,
             RelyingPartyEvent::RelyingPartyDisabled {} => row.enabled = false,
             RelyingPartyEvent::RelyingPartyEnabled {} => row.enabled = true,
         }

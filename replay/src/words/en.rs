@@ -255,6 +255,7 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
             format!("The registration of relying party “{}” changed.", registration.name)
         }
         RelyingPartyEvent::ClientSecretReplaced { secret: _ } => "The client secret was replaced.".to_owned(),
+        RelyingPartyEvent::ClientSecretWithdrawn {} => "The client secret was withdrawn.".to_owned(),
         RelyingPartyEvent::RelyingPartyDisabled {} => "The relying party is no longer served.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "The relying party is served again.".to_owned(),
     }

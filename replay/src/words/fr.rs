@@ -261,6 +261,7 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
         RelyingPartyEvent::ClientSecretReplaced { secret: _ } => {
             "Le secret du service raccordé est remplacé.".to_owned()
         }
+        RelyingPartyEvent::ClientSecretWithdrawn {} => "Le secret du service raccordé est retiré.".to_owned(),
         RelyingPartyEvent::RelyingPartyDisabled {} => "Le service raccordé n’est plus servi.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "Le service raccordé est de nouveau servi.".to_owned(),
     }

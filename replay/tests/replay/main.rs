@@ -5,4 +5,5 @@ mod mutations;
 mod questions;
 mod support;
 mod telling;
+mod witness;
 mod words;

@@ -1,11 +1,12 @@
 //! Measures the ledger against plain postgres-es and cqrs-es, each on a private PostgreSQL of its own that writes
-//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import|verify`.
+//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import|checkpoint|verify`.
 //!
 //! Every command prints a table and, as its last line, one JSON object. What is compared runs in turns within one
 //! run, several times over, and the medians count: the ratios then say more than the rates, which are the machine's.
 
 mod append;
 mod ceiling;
+mod checkpoint;
 #[cfg(feature = "import")]
 mod import;
 mod lag;
@@ -41,6 +42,8 @@ enum Command {
     Lag(lag::Options),
     /// Verifying the whole ledger, against reading it.
     Verify(verify::Options),
+    /// Signing checkpoints: what it costs, what the proof takes to store, how many tiles one proof reads.
+    Checkpoint(checkpoint::Options),
     /// Importing a whole sample of schools, until the views show it.
     #[cfg(feature = "import")]
     Import(import::Options),
@@ -68,6 +71,12 @@ async fn main() -> anyhow::Result<()> {
         Command::Verify(options) => {
             let server = server::Server::start(&dir).await?;
             let result = verify::run(&server, &options).await?;
+            server.stop().await;
+            result
+        }
+        Command::Checkpoint(options) => {
+            let server = server::Server::start(&dir).await?;
+            let result = checkpoint::run(&server, &options).await?;
             server.stop().await;
             result
         }

@@ -60,6 +60,15 @@ impl Server {
         &self.data.0
     }
 
+    /// One more database on it, empty but for the schema.
+    pub async fn another(&self, name: &str) -> anyhow::Result<Database> {
+        let database = self.database.create(name).await?;
+        let owner = database.pool(Role::Owner, 1).await?;
+        migrate(&owner).await?;
+        owner.close().await;
+        Ok(database)
+    }
+
     /// The process that all of its processes descend from.
     pub async fn postmaster(&self) -> anyhow::Result<u32> {
         let owner = self.plain(1).await?;

@@ -109,18 +109,6 @@ impl Server {
         rustix::process::kill_process(*child, Signal::KILL).is_ok()
     }
 
-    /// From now on no file of the server's may grow beyond `bytes`: PostgreSQL meets the same refusals to write as on
-    /// a full disk, and needs no rights for it that a test has not.
-    fn limit(&self, bytes: Option<u64>) {
-        let postmaster = self.postmaster();
-        // The postmaster first, so that a child born meanwhile inherits it.
-        for pid in std::iter::once(postmaster).chain(self.children()) {
-            let limit = Rlimit { current: bytes, maximum: None };
-            // A child may have ended.
-            let _ = rustix::process::prlimit(Some(pid), Resource::Fsize, limit);
-        }
-    }
-
     /// How often a write was refused for want of room, by the server's log.
     pub fn refusals(&self) -> usize {
         let log = DataDir::existing(self.data()).map(|dir| dir.log()).expect("the data directory is there");
@@ -129,7 +117,9 @@ impl Server {
         log.matches("No space left on device").count() + log.matches("File too large").count()
     }
 
-    /// Takes away the room for growing, soon after where the log is now.
+    /// Takes away the room for growing, soon after where the log is now: the server is killed, and the one that takes
+    /// its place inherits a limit for the size of its files. PostgreSQL then meets the same refusals to write as on a
+    /// full disk, and no right is needed for it that a test may not have.
     pub async fn take_room(&self, random: &mut StdRng) {
         let (database, ledger) = super::open(self.data()).await;
         let owner = database.pool(Role::Owner, 1).await.expect("a pool");
@@ -138,12 +128,20 @@ impl Server {
         owner.close().await;
         ledger.close().await;
         database.close().await;
-        self.limit(Some(position.cast_unsigned() % SEGMENT + random.random_range(0..200_000)));
+        let at = position.cast_unsigned() % SEGMENT;
+        let limit = at + random.random_range(60_000..300_000);
+        // The next segment would begin below the limit again.
+        limit_files(Some(if limit < SEGMENT { limit } else { 1 << 20 }));
+        self.signal(Signal::KILL);
     }
 
-    /// Gives it back.
+    /// Gives it back. The supervisor tries to start a server that can't for as long as it takes.
     pub fn give_room(&self) {
-        self.limit(None);
+        limit_files(None);
+        if let Some(limited) = self.embedded().server_pid().and_then(Pid::from_raw) {
+            // It may just have ended.
+            let _ = rustix::process::kill_process(limited, Signal::KILL);
+        }
     }
 
     /// Fills the file system to the last byte.
@@ -156,6 +154,13 @@ impl Server {
         }
         ballast
     }
+}
+
+/// The largest file that this process and those it starts from now on may write, bytes.
+fn limit_files(bytes: Option<u64>) {
+    let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Fsize);
+    let limit = Rlimit { current: bytes.or(maximum), maximum };
+    rustix::process::setrlimit(Resource::Fsize, limit).expect("a process may limit itself");
 }
 
 impl Drop for Server {

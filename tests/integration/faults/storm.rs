@@ -16,9 +16,12 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Set in the environment of the process in which a storm runs.
+const ALONE: &str = "FAULTS_ALONE";
 /// Faults in a bounded run, if they fit into the time below.
 const ENOUGH: usize = 48;
 /// Longest bounded run.
@@ -271,8 +274,22 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_fault_loses_doubles_or_halves_anything() {
+/// In a process of its own: limits that it sets for the server must not meet the servers of other tests.
+#[test]
+fn no_fault_loses_doubles_or_halves_anything() {
+    const NAME: &str = "faults::storm::no_fault_loses_doubles_or_halves_anything";
+    if std::env::var_os(ALONE).is_some() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        return runtime.block_on(storm());
+    }
+    let mut alone = Command::new(std::env::current_exe().expect("a path"));
+    alone.args(["--exact", NAME, "--nocapture"]).env(ALONE, "").stdin(Stdio::null());
+    let mut child = alone.spawn().expect("it starts");
+    let status = child.wait().expect("it ends");
+    assert!(status.success(), "a fault did harm");
+}
+
+async fn storm() {
     let seed = number("FAULTS_SEED").unwrap_or_else(|| rand::rng().random());
     let minutes = number("FAULTS_MINUTES");
     println!("faults from seed {seed}; to repeat them: FAULTS_SEED={seed}");

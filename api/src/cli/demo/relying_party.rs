@@ -6,7 +6,7 @@ use crate::running::Running;
 use anyhow::Context as _;
 use domain::context::{Actor, Context, Reason};
 use domain::ids::CommandId;
-use domain::relying_party::{ClientAuthentication, Establishments, Registration};
+use domain::relying_party::{ClientAuthentication, Establishments, Registration, Terms};
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
@@ -81,7 +81,7 @@ async fn registered(running: &Running, port: u16, state: &State) -> anyhow::Resu
     let (registered, appended) = match &state.relying_party {
         Some(known) if known.port == port => return Ok(known.clone()),
         Some(known) => {
-            let appended = registry::change(ledger, known.client_id, context, |registration| {
+            let (_, appended) = registry::change(ledger, known.client_id, context, |registration| {
                 registration.redirect_uris.clone_from(&redirect_uris);
                 registration.post_logout_redirect_uris.clone_from(&post_logout_redirect_uris);
             })
@@ -97,6 +97,7 @@ async fn registered(running: &Running, port: u16, state: &State) -> anyhow::Resu
                 sector_identifier: "127.0.0.1".to_owned(),
                 authentication: ClientAuthentication::ClientSecretBasic,
                 establishments: Establishments::All,
+                terms: Terms::default(),
             };
             let new = registry::register(ledger, registration, context).await?;
             let client_secret = new.secret.map(|secret| secret.expose().to_owned()).unwrap_or_default();

@@ -1,11 +1,11 @@
 //! At the token endpoint.
 
-use super::world::{CALLBACK, VERIFIER, World, claims, error, json, registration, text};
+use super::world::{CALLBACK, VERIFIER, World, claims, error, json, parameter, registration, text};
 use crate::oidc::registry;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use chrono::TimeDelta;
-use domain::relying_party::{ClientAuthentication, Establishments};
+use domain::relying_party::{ClientAuthentication, Establishments, GrantType, ResponseMode};
 use futures::future::join_all;
 use ledger::access::{Kind, Of, Wanted, read};
 
@@ -136,13 +136,40 @@ async fn point_08_a_code_is_bound_to_client_and_redirect_uri() {
 #[tokio::test]
 async fn point_09_and_13_no_other_grant() {
     let world = World::new().await;
-    for grant in
-        ["password", "implicit", "client_credentials", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
-    {
+    for (grant, code) in [
+        ("password", "unsupported_grant_type"),
+        ("implicit", "unsupported_grant_type"),
+        ("urn:ietf:params:oauth:grant-type:jwt-bearer", "unsupported_grant_type"),
+        ("token-exchange", "unsupported_grant_type"),
+        // These exist, and are not this client's.
+        ("client_credentials", "unauthorized_client"),
+        ("refresh_token", "unauthorized_client"),
+        ("urn:ietf:params:oauth:grant-type:token-exchange", "unauthorized_client"),
+    ] {
         let fields = [("grant_type", grant), ("username", "t.lefictif"), ("password", "x"), ("scope", "openid")];
-        assert_eq!(error(&world.token(&fields).await), "unsupported_grant_type", "{grant}");
+        assert_eq!(error(&world.token(&fields).await), code, "{grant}");
     }
     assert_eq!(error(&world.token(&[("code", "x")]).await), "invalid_request");
+}
+
+#[tokio::test]
+async fn point_13_grants_and_response_modes_are_each_clients_own() {
+    let mut world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let mut form_only = registration(Establishments::All);
+    form_only.terms.response_modes = [ResponseMode::FormPost].into();
+    (world.client, world.secret) = world.register(form_only).await;
+    for (mode, good) in [(None, false), (Some("query"), false), (Some("form_post"), true)] {
+        let answer = browser.get(&world.request(&[("response_mode", mode)])).await;
+        assert_eq!(answer.status == StatusCode::OK && answer.body.contains("name=\"code\""), good, "{mode:?}");
+        assert!(parameter(answer.location(), "code").is_none());
+    }
+    let mut service = registration(Establishments::All);
+    service.terms.grant_types = [GrantType::ClientCredentials].into();
+    (world.client, world.secret) = world.register(service).await;
+    let refused = browser.get(&world.request(&[])).await;
+    assert_eq!(parameter(refused.location(), "error").as_deref(), Some("unauthorized_client"));
+    assert_eq!(error(&world.redeem("x").await), "unauthorized_client");
 }
 
 #[tokio::test]

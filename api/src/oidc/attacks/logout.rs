@@ -1,6 +1,6 @@
 //! At logout.
 
-use super::world::{BYE, World, foreign_post, registration, stays_here};
+use super::world::{BYE, World, field, foreign_post, registration, stays_here};
 use axum::http::StatusCode;
 use domain::relying_party::Establishments;
 
@@ -9,12 +9,6 @@ fn path(fields: &[(&str, &str)]) -> String {
 }
 
 /// The hidden field of a page's form.
-fn field(page: &str, name: &str) -> String {
-    let (_, rest) =
-        page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
-    rest.split('"').next().unwrap().to_owned()
-}
-
 async fn is_signed_in(world: &World, browser: &mut crate::testing::Browser) -> bool {
     browser.get(&world.request(&[("prompt", Some("none"))])).await.location().contains("code=")
 }

@@ -13,7 +13,10 @@
 //! | 10 issuer in the response | `authorization::point_10_…` |
 //! | 11 no 307 | `authorization::point_11_…`, `logout::point_03_and_11_…` |
 //! | 12 no framing | `authorization::point_12_…` |
-//! | 14 client authentication | `codes::point_14_…`, `codes::the_methods_of_authentication_…` |
+//! | 13 terms of each client | `codes::point_13_…` |
+//! | 14 client authentication | `codes::point_14_…`, `codes::the_methods_of_authentication_…`, `clients::point_14_…` |
+//! | 14, 20 introspection, revocation | `introspection::…` |
+//! | 15–19 refresh tokens, consent | `refresh::…` |
 //! | 20 types and audience | `bearer::point_20_…` |
 //! | 22 no token in a URL | `bearer::point_22_…` |
 //! | 23 algorithms | `bearer::point_23_…` |
@@ -27,7 +30,10 @@
 mod authorization;
 mod bearer;
 mod client_library;
+mod clients;
 mod codes;
+mod introspection;
 mod logout;
+mod refresh;
 mod sight;
 mod world;

@@ -19,7 +19,7 @@ use domain::identifiers::{Degree, GuardianLevel, Relationship, Uai};
 use domain::ids::{AccountId, CommandId, FlowId, GuardianId, PupilId, RelyingPartyId, SecretId};
 use domain::personal::Sealable;
 use domain::pupil::{CivilStatus, EnrolmentFact, LinkFact, Placement, Pupil, PupilCommand, SchoolData};
-use domain::relying_party::{ClientAuthentication, Establishments, Registration};
+use domain::relying_party::{ClientAuthentication, Establishments, Registration, Terms};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,7 @@ pub fn registration(establishments: Establishments) -> Registration {
         sector_identifier: "notes.example.org".to_owned(),
         authentication: ClientAuthentication::ClientSecretBasic,
         establishments,
+        terms: Terms::default(),
     }
 }
 
@@ -293,6 +294,13 @@ pub fn json(answer: &Answer) -> Value {
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+/// The value of a hidden field of a page.
+pub fn field(page: &str, name: &str) -> String {
+    let (_, rest) =
+        page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("no {name} in {page}"));
+    rest.split('"').next().unwrap().to_owned()
 }
 
 /// The error code of an OAuth error document.

@@ -40,15 +40,17 @@ impl Keep {
     pub async fn load(&self) -> Result<Option<String>, KeepError> {
         let found = match self {
             Self::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => Ok(text),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                // An emptied file is not one that was never there: it fails as what it is.
+                Ok(text) => Ok(Some(text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error.to_string()),
             },
-            Self::Command(program) => command::run(program, Some("get"), "").await,
+            Self::Command(program) => {
+                command::run(program, Some("get"), "").await.map(|text| (!text.is_empty()).then_some(text))
+            }
             Self::Store(store) => store.get().await,
         };
-        let text = found.map_err(|reason| self.failed("read", reason))?;
-        Ok((!text.is_empty()).then_some(text))
+        found.map_err(|reason| self.failed("read", reason))
     }
 
     /// Replaces it; once this returns, it is on disk or wherever it is kept.

@@ -48,13 +48,13 @@ impl ObjectStore {
         Ok(Self { bucket, credentials: Credentials::new(key, secret), object, client })
     }
 
-    /// The object; empty where there is none.
-    pub(super) async fn get(&self) -> Result<String, String> {
+    /// The object, where there is one.
+    pub(super) async fn get(&self) -> Result<Option<String>, String> {
         let url = self.bucket.get_object(Some(&self.credentials), &self.object).sign(VALIDITY);
         let (status, body) = http::text(self.client.get(url)).await?;
         match status.as_u16() {
-            200 => Ok(body),
-            404 => Ok(String::new()),
+            200 => Ok(Some(body)),
+            404 => Ok(None),
             _ => Err(format!("the store answers {status}")),
         }
     }

@@ -1,22 +1,27 @@
 //! `matricule relying-party …`
 
+mod print;
+mod terms;
+
 use super::beside::Beside;
 use super::{Global, block_on};
-use crate::oidc::registry::{self, ClientSecret};
+use crate::oidc::registry;
 use crate::oidc::scopes;
 use anyhow::{Context as _, bail};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use domain::identifiers::Uai;
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientAuthentication, Establishments, Registration};
+use domain::relying_party::{Establishments, Registration, Terms};
+use print::{print, print_secret};
 use std::collections::BTreeSet;
+use terms::{Authentication, TermOptions};
 use url::Url;
 
 /// Register the services that consume tokens, and change them.
 #[derive(Debug, Subcommand)]
 pub enum RelyingPartyCommand {
     /// Register a service; prints its client_id and, once, its client secret
-    Register(Register),
+    Register(Box<Register>),
     /// List all
     List,
     /// Show one
@@ -25,7 +30,7 @@ pub enum RelyingPartyCommand {
         client_id: RelyingPartyId,
     },
     /// Change what one is registered with; what is not given stays
-    Change(Change),
+    Change(Box<Change>),
     /// Give one another client secret, printed once; the former stops working at once
     Secret {
         /// Its client_id
@@ -43,17 +48,6 @@ pub enum RelyingPartyCommand {
     },
 }
 
-/// How a client authenticates.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Authentication {
-    /// HTTP Basic with the client secret
-    Basic,
-    /// Client secret in the form body
-    Post,
-    /// None: a public client
-    None,
-}
-
 /// A new relying party.
 #[derive(Debug, Args)]
 pub struct Register {
@@ -61,7 +55,7 @@ pub struct Register {
     #[arg(long)]
     name: String,
     /// Where answers may go; exact, may be repeated
-    #[arg(long = "redirect-uri", value_name = "URI", required = true)]
+    #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
     /// Where browsers may go after logout; exact, may be repeated
     #[arg(long = "post-logout-redirect-uri", value_name = "URI")]
@@ -77,6 +71,8 @@ pub struct Register {
     authentication: Authentication,
     #[command(flatten)]
     served: Served,
+    #[command(flatten)]
+    terms: TermOptions,
 }
 
 /// Whose people it sees.
@@ -114,6 +110,14 @@ pub struct Change {
     /// It serves all establishments from now on
     #[arg(long)]
     all_establishments: bool,
+    /// Another sector: it then knows everybody by another name
+    #[arg(long, value_name = "HOST")]
+    sector: Option<String>,
+    /// Another way to authenticate; a client secret is made or thrown away as it needs
+    #[arg(long, value_enum)]
+    authentication: Option<Authentication>,
+    #[command(flatten)]
+    terms: TermOptions,
 }
 
 impl RelyingPartyCommand {
@@ -144,7 +148,12 @@ impl RelyingPartyCommand {
                 return Ok(());
             }
             Self::Change(change) => {
-                registry::change(ledger, change.client_id, context, |registration| change.apply(registration)).await?
+                let read = change.terms.read()?;
+                let id = change.client_id;
+                let changed = registry::change(ledger, id, context, |registration| change.apply(&read, registration));
+                let (secret, appended) = changed.await?;
+                print_secret(secret.as_ref());
+                appended
             }
             Self::Secret { client_id } => {
                 let (secret, appended) = registry::replace_secret(ledger, client_id, context).await?;
@@ -160,32 +169,33 @@ impl RelyingPartyCommand {
 
 impl Register {
     fn registration(self) -> anyhow::Result<Registration> {
+        let mut terms = Terms::default();
+        self.terms.apply(&self.terms.read()?, &mut terms);
         let sector_identifier = match self.sector {
             Some(sector) => sector,
             None => sector_of(&self.redirect_uris)?,
         };
+        let scopes: BTreeSet<String> =
+            if terms.signs_people_in() { with_openid(self.scopes) } else { self.scopes.into_iter().collect() };
         Ok(Registration {
             name: self.name,
             redirect_uris: self.redirect_uris,
             post_logout_redirect_uris: self.post_logout_redirect_uris,
-            scopes: with_openid(self.scopes),
+            scopes,
             sector_identifier,
-            authentication: match self.authentication {
-                Authentication::Basic => ClientAuthentication::ClientSecretBasic,
-                Authentication::Post => ClientAuthentication::ClientSecretPost,
-                Authentication::None => ClientAuthentication::None,
-            },
+            authentication: self.authentication.into(),
             establishments: if self.served.all_establishments {
                 Establishments::All
             } else {
                 Establishments::Only(self.served.establishments.into_iter().collect())
             },
+            terms,
         })
     }
 }
 
 impl Change {
-    fn apply(self, registration: &mut Registration) {
+    fn apply(self, read: &terms::Read, registration: &mut Registration) {
         if let Some(name) = self.name {
             registration.name = name;
         }
@@ -203,6 +213,13 @@ impl Change {
         } else if !self.establishments.is_empty() {
             registration.establishments = Establishments::Only(self.establishments.into_iter().collect());
         }
+        if let Some(sector) = self.sector {
+            registration.sector_identifier = sector;
+        }
+        if let Some(authentication) = self.authentication {
+            registration.authentication = authentication.into();
+        }
+        self.terms.apply(read, &mut registration.terms);
     }
 }
 
@@ -212,21 +229,13 @@ fn sector_of(redirect_uris: &[String]) -> anyhow::Result<String> {
     let hosts: BTreeSet<String> = redirect_uris.iter().filter_map(host).collect();
     match hosts.into_iter().collect::<Vec<_>>().as_slice() {
         [only] => Ok(only.clone()),
-        [] => bail!("the redirect URIs have no host; give absolute https URIs"),
+        [] => bail!("there is no redirect URI with a host; give absolute https URIs, or say --sector"),
         _ => bail!("the redirect URIs have several hosts; say with --sector under which one people are known"),
     }
 }
 
 fn with_openid(given: Vec<String>) -> BTreeSet<String> {
     given.into_iter().chain([scopes::OPENID.to_owned()]).collect()
-}
-
-/// In the form of an environment file, so that it can be handed on as it is.
-fn print_secret(secret: Option<&ClientSecret>) {
-    if let Some(secret) = secret {
-        println!("CLIENT_SECRET={}", secret.expose());
-        eprintln!("The client secret is shown this once and kept nowhere in clear.");
-    }
 }
 
 async fn list(beside: &Beside) -> anyhow::Result<()> {
@@ -242,24 +251,5 @@ async fn list(beside: &Beside) -> anyhow::Result<()> {
             Some(last) => Some(last.id),
             None => return Ok(()),
         };
-    }
-}
-
-fn print(id: RelyingPartyId, registration: &Registration, enabled: bool) {
-    println!("client_id                 {id}{}", if enabled { "" } else { "  (disabled)" });
-    println!("name                      {}", registration.name);
-    registration.redirect_uris.iter().for_each(|uri| println!("redirect_uri              {uri}"));
-    registration.post_logout_redirect_uris.iter().for_each(|uri| println!("post_logout_redirect_uri  {uri}"));
-    println!("scope                     {}", scopes::join(&registration.scopes));
-    println!("sector                    {}", registration.sector_identifier);
-    let method = match registration.authentication {
-        ClientAuthentication::None => "none",
-        ClientAuthentication::ClientSecretBasic => "client_secret_basic",
-        ClientAuthentication::ClientSecretPost => "client_secret_post",
-    };
-    println!("authentication            {method}");
-    match &registration.establishments {
-        Establishments::All => println!("establishments            all"),
-        Establishments::Only(served) => served.iter().for_each(|uai| println!("establishment             {uai}")),
     }
 }

@@ -1,0 +1,27 @@
+//! What is fuzzed: each target takes any bytes and panics when something does not hold that must hold for all.
+//!
+//! The targets live here, in the main workspace, so that ordinary tests replay the corpus; `fuzz/` feeds them to
+//! libFuzzer (`docs/faults.md`).
+
+mod bytes;
+mod checkpoint;
+mod event;
+mod leaf;
+mod school_files;
+
+pub use checkpoint::checkpoint;
+pub use event::event;
+pub use leaf::leaf;
+pub use school_files::{ONDE, SIECLE, pair, school_files};
+
+/// A target's name, which is also its corpus's, and what it runs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 5] = [
+    ("event", event),
+    ("leaf", leaf),
+    ("checkpoint", checkpoint),
+    ("siecle", |data| school_files(data, SIECLE)),
+    ("onde", |data| school_files(data, ONDE)),
+];
