@@ -130,10 +130,12 @@ def ed25519(public, message, signature):
             with open(paths[name], "wb") as file:
                 file.write(data)
         command = ["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", paths["key"], "-rawin"]
-        done = subprocess.run(
-            command + ["-in", paths["message"], "-sigfile", paths["signature"]], capture_output=True, check=False
-        )
-        return done.returncode == 0
+        command += ["-in", paths["message"], "-sigfile", paths["signature"]]
+        try:
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        except FileNotFoundError:
+            print("matricule_verify: the program `openssl` is needed to check signatures", file=sys.stderr)
+            sys.exit(2)
 
 
 class Checkpoint:
