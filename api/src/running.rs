@@ -14,7 +14,7 @@ use anyhow::Context;
 use ledger::access::AccessLog;
 use ledger::checkpoint::{Checkpoints, Health, State};
 use ledger::postgres::{Database, Role, Source, migrate};
-use ledger::{Ledger, MasterKeys, Options};
+use ledger::{Ledger, MasterKeys, MasterSource, Options};
 use projections::Runner;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl Running {
         let time = clock.clone();
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
+        ledger.check_master().await?;
         audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
@@ -156,6 +157,9 @@ pub fn source(config: &Config) -> Source {
 pub fn master_keys(key: &MasterKey, data_dir: &Path) -> anyhow::Result<MasterKeys> {
     if let Some(value) = &key.value {
         return MasterKeys::from_hex(value.expose()).context("master_key.value");
+    }
+    if let Some(command) = &key.command {
+        return Ok(MasterKeys::from_source(MasterSource::Command(command.clone()))?);
     }
     let file = match &key.file {
         Some(file) => file.clone(),

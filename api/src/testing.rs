@@ -51,6 +51,17 @@ impl TestService {
         Self::over(database, config, keys, Clock::default(), more).await
     }
 
+    /// Starts one on a database that is there, e.g. a restored one.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn on(database: TestDatabase, keys: MasterKeys, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.database.max_connections = Some(8);
+        change(&mut config);
+        Self::over(database, config, keys, Clock::default(), |router| router).await
+    }
+
     async fn over(
         database: TestDatabase,
         config: Config,

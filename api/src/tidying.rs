@@ -53,6 +53,10 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     if months > 0 {
         tracing::info!(months, "the access log let go of what is past its retention");
     }
+    let digests = replay::digest::round(&app.ledger, &app.db, now).await?;
+    if digests > 0 {
+        tracing::info!(digests, "digests of accounts' states were taken");
+    }
     follow_up(&app.db).await?;
     for _ in 0..BATCHES {
         let kept = now - app.config.retention.access_log.delta();

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 
 /// How often a command is decided anew after someone else was faster.
 const ATTEMPTS: u32 = 8;
+/// Fewer ids are looked up by a statement that stays prepared.
+const FEW: usize = 8;
 
 impl Ledger {
     /// Loads one aggregate.
@@ -39,12 +41,16 @@ impl Ledger {
             ids.iter().map(|id| (id.clone(), Loaded { id: id.clone(), version: 0, aggregate: A::default() })).collect();
         let distinct: Vec<&str> = loaded.keys().map(String::as_str).collect();
         // LATERAL with OFFSET keeps it a look-up by index for each id, however many there are.
+        // A statement prepared while the ledger was small would keep the plan of then, which reads the whole table for
+        // each id, until the table is next analysed; many ids are worth a plan of their own.
+        let few = distinct.len() < FEW;
         let rows = sqlx::query(&format!(
             "SELECT {COLUMNS} FROM unnest($2::text[]) AS wanted (id) CROSS JOIN LATERAL \
              (SELECT * FROM ledger.event WHERE stream_type = $1 AND stream_id = wanted.id ORDER BY sequence OFFSET 0) e"
         ))
         .bind(A::TYPE)
         .bind(distinct)
+        .persistent(few)
         .fetch_all(self.pool())
         .await?;
         let events =

@@ -41,7 +41,7 @@ pub mod writer;
 pub use canonical::{CanonicalEvent, CanonicalSegment, Content};
 pub use error::{AppendError, ExecuteError, ReadError};
 pub use record::{AnyEvent, Header, RecordedEvent};
-pub use seal::{MasterKeys, MasterKeysError, SealError};
+pub use seal::{MasterKeys, MasterKeysError, MasterSource, Rotated, RotationError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};
 pub use upcast::Upcasters;
@@ -74,6 +74,7 @@ struct Inner {
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     listener: JoinHandle<()>,
+    rotations: JoinHandle<()>,
 }
 
 /// How to open a ledger.
@@ -91,7 +92,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            upcasters: Upcasters::new(),
+            upcasters: Upcasters::program(),
             clock: Arc::new(chrono::Utc::now),
             cached_keys: 65_536,
             patience: Duration::from_secs(30),
@@ -115,10 +116,12 @@ impl Ledger {
     /// As [`Ledger::open`].
     pub async fn open_with(pool: PgPool, master: MasterKeys, options: Options) -> Result<Self, ReadError> {
         let tail = Tail::new(Head::read(&pool).await?.size());
+        seal::rotation::obey(&pool, &master).await.map_err(ReadError::from)?;
         let keys = KeyStore::new(pool.clone(), master.clone(), options.cached_keys);
         let clock = options.clock;
         let (queue, writer) = writer::spawn(pool.clone(), keys.clone(), tail.clone(), clock.clone(), options.patience);
         let listener = tokio::spawn(tail::listen(pool.clone(), tail.clone(), keys.clone()));
+        let rotations = tokio::spawn(seal::rotation::watch(pool.clone(), master.clone()));
         Ok(Self(Arc::new(Inner {
             tree: tree::Tree::new(pool.clone()),
             pool,
@@ -130,6 +133,7 @@ impl Ledger {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
             listener,
+            rotations,
         })))
     }
 
@@ -187,12 +191,30 @@ impl Ledger {
     /// Refuses further units and waits until those already queued have been answered.
     pub async fn close(&self) {
         self.0.listener.abort();
+        self.0.rotations.abort();
         drop(lock(&self.0.queue).take());
         let writer = lock(&self.0.writer).take();
         if let Some(writer) = writer {
             // It ends by itself; had it panicked, its callers have already been told.
             let _ = writer.await;
         }
+    }
+
+    /// Puts the master key on record as the one in force, where none is yet; refuses another one.
+    ///
+    /// # Errors
+    /// Another key is in force, or the database fails.
+    pub async fn check_master(&self) -> Result<(), RotationError> {
+        seal::rotation::check(&self.0.pool, &self.0.master).await
+    }
+
+    /// Seals everything anew with another master key, while everybody goes on working; goes on with a rotation that
+    /// was cut off. `progress` is told how many more rows have been looked at.
+    ///
+    /// # Errors
+    /// [`RotationError`] says what to do; every row still opens then.
+    pub async fn rotate_master(&self, progress: impl FnMut(u64)) -> Result<Rotated, RotationError> {
+        seal::rotation::rotate(&self.0.pool, &self.0.master, progress).await
     }
 
     /// The master keys.
@@ -225,6 +247,7 @@ impl Ledger {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.listener.abort();
+        self.rotations.abort();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::poison::Skips;
 use crate::projection::{Fault, FoldError, Name};
+use crate::session;
 use ledger::RecordedEvent;
 use sqlx::{Connection, PgConnection};
 
@@ -42,6 +43,22 @@ pub(crate) async fn apply(
     Ok(next)
 }
 
+/// [`apply`] to the live tables. Where none of the events is the view's concern, only the checkpoint moves: one
+/// statement, whole by itself, that needs neither transaction nor gate. It is most of what most views are told.
+pub(crate) async fn apply_live(
+    connection: &mut PgConnection,
+    name: Name,
+    events: &[RecordedEvent],
+    skips: &Skips,
+) -> Result<u64, BatchError> {
+    if events.iter().any(|event| name.reads(&event.stream_type)) {
+        return apply(connection, name, session::begin_batch(name), events, skips).await;
+    }
+    let (first, next) = range(events)?;
+    advance(connection, name, first, next).await?;
+    Ok(next)
+}
+
 /// [`apply`] within the caller's transaction.
 pub(crate) async fn apply_within(
     connection: &mut PgConnection,
@@ -49,17 +66,22 @@ pub(crate) async fn apply_within(
     events: &[RecordedEvent],
     skips: &Skips,
 ) -> Result<u64, BatchError> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Err(BatchError::Moved) };
-    let next = last.position + 1;
-    if let Some(gap) = events.windows(2).find(|pair| pair[1].position != pair[0].position + 1) {
-        let problem = format!("event {} follows it", gap[1].position);
-        return Err(Fault { position: gap[0].position, problem }.into());
-    }
-    advance(connection, name, first.position, next).await?;
+    let (first, next) = range(events)?;
+    advance(connection, name, first, next).await?;
     for part in events.split(|event| skips.contains(event.position)).filter(|part| !part.is_empty()) {
         name.fold(connection, part).await?;
     }
     Ok(next)
+}
+
+/// The positions of consecutive events: of the first, and of the one that follows the last.
+fn range(events: &[RecordedEvent]) -> Result<(u64, u64), BatchError> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Err(BatchError::Moved) };
+    if let Some(gap) = events.windows(2).find(|pair| pair[1].position != pair[0].position + 1) {
+        let problem = format!("event {} follows it", gap[1].position);
+        return Err(Fault { position: gap[0].position, problem }.into());
+    }
+    Ok((first.position, last.position + 1))
 }
 
 /// Moves the checkpoint past one event that changes nothing in the view: it is none of the view's, or is to be

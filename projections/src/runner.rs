@@ -206,8 +206,8 @@ impl Task {
             match self.pages.get(next).await {
                 Ok(page) => {
                     self.pages.read_ahead(&page);
-                    let (begin, page) = (session::begin_batch(self.name), self.cut.of(&page));
-                    next = match batch::apply(&mut connection, self.name, begin, page, &skips).await {
+                    let page = self.cut.of(&page);
+                    next = match batch::apply_live(&mut connection, self.name, page, &skips).await {
                         Ok(next) => self.cut.passed(next),
                         Err(BatchError::Moved) => self.start(&mut connection).await?,
                         Err(BatchError::Fault(fault)) => self.cut.before(page, fault).map_err(Ended::Fault)?,

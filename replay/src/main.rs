@@ -6,6 +6,7 @@ use ledger::access::Query;
 use ledger::checkpoint::VerifierKey;
 use replay::account;
 use replay::check::{Believed, Format, Stage, check};
+use replay::digest;
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
@@ -227,9 +228,15 @@ impl Command {
                     eprint!("\r\x1b[K");
                 }
                 let checked = checked?;
-                let format = if json { Format::Json } else { Format::Text(language) };
-                write!(out, "{}", checked.report(format))?;
-                if !checked.is_sound() {
+                let digests = digest::check(ledger, pool, |_| {}).await?;
+                if json {
+                    write!(out, "{}", checked.report(Format::Json))?;
+                    // The object stands alone on the standard output.
+                    eprint!("{}", digests.text(language));
+                } else {
+                    write!(out, "{}{}", checked.report(Format::Text(language)), digests.text(language))?;
+                }
+                if !checked.is_sound() || !digests.differing.is_empty() {
                     return Ok(ExitCode::FAILURE);
                 }
             }

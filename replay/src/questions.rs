@@ -9,6 +9,7 @@ use crate::history;
 use crate::language::Language;
 use crate::moment::{AsOf, Moment, resolve};
 use crate::rules::Announced;
+use crate::siem;
 use crate::source::Opened;
 use crate::told::Told;
 use crate::trace;
@@ -29,6 +30,8 @@ pub enum Question {
     Events(Box<Events>),
     /// List who, other than its holder, has read an account's data: staff and auditors, the latest first
     WhoSaw(WhoSaw),
+    /// Export events for a SIEM as OCSF, one JSON object on a line, without personal data
+    Siem(Siem),
 }
 
 /// Why a field is as it is.
@@ -96,6 +99,17 @@ pub struct WhoSaw {
     json: bool,
 }
 
+/// Events as OCSF.
+#[derive(Args)]
+pub struct Siem {
+    /// Position to begin at: the one after the last `metadata.sequence` received
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    from: u64,
+    /// Events at most [default: all there are]
+    #[arg(long)]
+    limit: Option<u64>,
+}
+
 /// A page of events, in JSON.
 #[derive(Serialize)]
 pub struct EventsAnswer {
@@ -149,6 +163,7 @@ impl Question {
                 let results = seen.reads.len() as u64;
                 (Query { results, ..query }, told(json, &seen, || seen.text(language))?)
             }
+            Self::Siem(asked) => return asked.export(opened, language, purpose, out).await,
         };
         trace::staff_read(ledger, &opened.pool, Query { purpose, ..query }).await?;
         out.write_all(answer.as_bytes())?;
@@ -179,6 +194,32 @@ impl Events {
             text
         })?;
         Ok((query, text))
+    }
+}
+
+impl Siem {
+    /// A line is written once the export stands in the access log.
+    async fn export(
+        self,
+        opened: &Opened,
+        language: Language,
+        purpose: Option<String>,
+        out: &mut (impl Write + Send),
+    ) -> anyhow::Result<()> {
+        let (size, _) = opened.ledger.root().await?;
+        let end = self.limit.map_or(size, |limit| size.min(self.from.saturating_add(limit)));
+        let results = end.saturating_sub(self.from);
+        let filter = Some(format!("from={} before={end}", self.from));
+        trace::staff_read(
+            &opened.ledger,
+            &opened.pool,
+            Query { name: "siem", filter, results, purpose, ..Query::default() },
+        )
+        .await?;
+        let next = siem::export(&opened.ledger, self.from, end, out).await?;
+        // On the other channel: what is piped on is events and nothing else.
+        eprintln!("{} --from {next}", language.of("Suite :", "Go on with"));
+        Ok(())
     }
 }
 

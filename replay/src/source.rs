@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::Args;
 use ledger::postgres::{Database, Role, Source};
-use ledger::{Ledger, MasterKeys};
+use ledger::{Ledger, MasterKeys, MasterSource};
 use projections::Views;
 use sqlx::PgPool;
 use std::path::PathBuf;
@@ -20,6 +20,9 @@ pub struct Location {
     /// Master key file [default: master.key in the data directory]
     #[arg(long, global = true, env = "MATRICULE_MASTER_KEY__FILE", value_name = "FILE")]
     master_key_file: Option<PathBuf>,
+    /// Program that prints the master keys, with its arguments, separated by spaces
+    #[arg(long, global = true, value_name = "COMMAND")]
+    master_key_command: Option<String>,
     /// Master keys, as 128 hexadecimal digits
     #[arg(long, global = true, env = "MATRICULE_MASTER_KEY__VALUE", hide = true, hide_env_values = true)]
     master_key: Option<String>,
@@ -61,6 +64,10 @@ impl Location {
     fn keys(&self) -> anyhow::Result<MasterKeys> {
         if let Some(value) = &self.master_key {
             return Ok(MasterKeys::from_hex(value)?);
+        }
+        if let Some(command) = &self.master_key_command {
+            let words = command.split_whitespace().map(ToOwned::to_owned).collect();
+            return Ok(MasterKeys::from_source(MasterSource::Command(words))?);
         }
         let file = self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"));
         if !file.exists() {

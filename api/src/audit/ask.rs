@@ -184,7 +184,7 @@ async fn ask(
     asked: Result<(Question, Part), Unanswered>,
 ) -> Result<Response, AppError> {
     // One question of an auditor at a time, over all instances: the day's sum is right when it is looked at.
-    let mut turn = app.db.begin().await?;
+    let mut turn = ledger::postgres::begin(&app.db).await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
         .bind(format!("audit {}", asker.actor))
         .execute(&mut *turn)

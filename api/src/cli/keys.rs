@@ -4,8 +4,10 @@ use super::beside::Beside;
 use super::{Global, block_on};
 use crate::oidc::Keys;
 use clap::Subcommand;
+use ledger::Rotated;
+use std::io::IsTerminal;
 
-/// The keys that sign tokens.
+/// The keys that sign tokens, and the one that wraps all others.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Let the next key sign from now on; the present one stays published until its last token has expired
@@ -14,11 +16,19 @@ pub enum KeysCommand {
         #[arg(long)]
         now: bool,
     },
+    /// Wrap every key and secret with a new master key, while the service runs; goes on where it was cut off.
+    ///
+    /// A key file gets its successor made beside it (`.next`). From a command or the environment, first give every
+    /// instance both keys.
+    RotateMaster,
 }
 
 impl KeysCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        let Self::Rotate { now: at_once } = self;
+        let at_once = match self {
+            Self::Rotate { now } => now,
+            Self::RotateMaster => return block_on(rotate_master(global)),
+        };
         block_on(async {
             let beside = Beside::open(&global.load()?).await?;
             let keys = Keys::new(beside.db.clone(), beside.ledger.clone());
@@ -28,4 +38,34 @@ impl KeysCommand {
             Ok(())
         })
     }
+}
+
+async fn rotate_master(global: &Global) -> anyhow::Result<()> {
+    let beside = Beside::open(&global.load()?).await?;
+    let (live, mut seen) = (std::io::stderr().is_terminal(), 0_u64);
+    let rotated = beside.ledger.rotate_master(|rows| {
+        seen += rows;
+        if live {
+            eprint!("\r\x1b[K{seen} rows");
+        }
+    });
+    let rotated = rotated.await;
+    if live {
+        eprint!("\r\x1b[K");
+    }
+    beside.close().await;
+    let Rotated { renewed, sealing, old_file } = rotated?;
+    println!("{renewed} rows were sealed anew; the master key `{sealing}` is in force, in every running program.");
+    match old_file {
+        Some(file) => println!(
+            "The old key opens nothing in the database any more. Backups made before still need it: keep {} apart \
+             until the last of them is deleted, then destroy it.",
+            file.display()
+        ),
+        None => println!(
+            "The old key opens nothing in the database any more: give only the new one from now on. Backups made \
+             before still need the old one until the last of them is deleted."
+        ),
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The command line of `matricule`: one file for each command.
 
 mod auditor;
+mod backup;
 mod beside;
 mod checkpoint;
 mod config;
@@ -86,6 +87,7 @@ enum Command {
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
+    /// The keys that sign tokens, and the one that wraps all others
     /// The signed checkpoints of the ledger
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
@@ -96,6 +98,10 @@ enum Command {
     Manifest(manifest::Manifest),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
+    /// Back up the ledger, and its keys apart from it
+    Backup(backup::Backup),
+    /// Restore a backup
+    Restore(backup::Restore),
     /// Erase a person's data for good
     Erase(erase::Erase),
     /// List messages that were not sent, or perhaps not
@@ -121,6 +127,8 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Keys(command) => command.run(&global),
         Command::Manifest(command) => block_on(command.run(&global)),
         Command::Incident(command) => block_on(command.run(&global)),
+        Command::Backup(command) => block_on(command.run(&global)),
+        Command::Restore(command) => block_on(command.run(&global)),
         Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),

@@ -105,8 +105,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     };
     check_origin(config, &mut refuse);
     refuse(
-        config.master_key.file.is_some() && config.master_key.value.is_some(),
-        "master_key: give `file` or `value`, not both",
+        [config.master_key.file.is_some(), config.master_key.value.is_some(), config.master_key.command.is_some()]
+            .into_iter()
+            .filter(|given| *given)
+            .count()
+            > 1,
+        "master_key: give `file`, `value` or `command`, only one of them",
     );
     refuse(
         config.database.owner_url.is_some() && config.database.url.is_none(),

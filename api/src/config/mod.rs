@@ -93,6 +93,8 @@ pub struct MasterKey {
     pub file: Option<PathBuf>,
     /// The key itself, 128 hexadecimal digits.
     pub value: Option<Secret>,
+    /// A program and its arguments, which prints it.
+    pub command: Option<Vec<String>>,
 }
 
 /// `[http]`

@@ -37,7 +37,7 @@ pub(super) async fn contacts(ledger: &Ledger, person: &Person) -> Result<Vec<Str
 /// # Errors
 /// When the database fails.
 pub async fn purge(db: &PgPool, account: AccountId, contacts: &[String]) -> sqlx::Result<()> {
-    let mut transaction = db.begin().await?;
+    let mut transaction = ledger::postgres::begin(db).await?;
     sqlx::query(
         "WITH messages AS (DELETE FROM outbox.message WHERE command_id IN \
              (SELECT command_id FROM ledger.event WHERE stream_type = 'account' AND stream_id = $1) RETURNING id) \

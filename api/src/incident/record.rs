@@ -9,6 +9,7 @@
 use super::Reference;
 use chrono::{DateTime, Utc};
 use domain::ids::AccountId;
+use ledger::postgres::begin;
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -122,7 +123,7 @@ async fn insert(pool: &PgPool, batch: &[Job]) -> Result<(), sqlx::Error> {
     // Nested arrays must be rectangular in PostgreSQL, so the commands travel as text and are cut there.
     let column = |f: fn(&RequestRow) -> String| batch.iter().map(|job| f(&job.row)).collect::<Vec<_>>();
     let rows = || batch.iter().map(|job| &job.row);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     if batch.iter().all(|job| job.written.is_none()) {
         // Nobody waits: a crash may lose the last half second of successes.
         sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;

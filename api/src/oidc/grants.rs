@@ -260,7 +260,7 @@ pub async fn revoke_client(
     client: RelyingPartyId,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let mut tx = db.begin().await?;
+    let mut tx = ledger::postgres::begin(db).await?;
     sqlx::query(
         "UPDATE service.refresh_family SET revoked_at = $3
          WHERE account = $1 AND client = $2 AND revoked_at IS NULL",

@@ -22,6 +22,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::relying_party::SigningAlgorithm;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use ledger::postgres::begin;
 use ledger::{Ledger, SealError};
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -375,7 +376,7 @@ impl Keys {
 
     /// A transaction in which no one else makes or rotates keys.
     async fn locked(&self) -> Result<Transaction<'static, Postgres>, KeyError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = begin(&self.db).await?;
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('service.signing_key'))").execute(&mut *tx).await?;
         Ok(tx)
     }

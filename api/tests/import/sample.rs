@@ -2,6 +2,7 @@
 
 use crate::support::{Setting, imported};
 use api::import::{ImportError, ImportOptions, Importer, Outcome};
+use futures::StreamExt;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use school_files::sample::{SampleSpec, write_samples};
@@ -149,4 +150,83 @@ async fn any_order_and_any_interruption_end_the_same() {
         setting.assert_equal_to_replay().await;
         setting.stop().await;
     }
+}
+
+/// Imports all files together, and is stopped at the n-th sign of progress; says whether it was.
+async fn all_interrupted(importer: &Importer, files: &[PathBuf], stop_at: u64) -> bool {
+    let signs = Arc::new(AtomicU64::new(0));
+    let abort: Arc<Mutex<Option<tokio::task::AbortHandle>>> = Arc::default();
+    let (counter, handle) = (Arc::clone(&signs), Arc::clone(&abort));
+    let (importer, files) = (importer.clone(), files.to_vec());
+    let (go, may_go) = tokio::sync::oneshot::channel::<()>();
+    let run = tokio::spawn(async move {
+        may_go.await.unwrap();
+        let watch = move |_| {
+            if counter.fetch_add(1, Ordering::SeqCst) + 1 == stop_at
+                && let Some(handle) = handle.lock().unwrap().as_ref()
+            {
+                handle.abort();
+            }
+        };
+        let options = ImportOptions::default();
+        let outcomes = importer.import_all(files, &options, &watch).await.unwrap();
+        outcomes.for_each(|outcome| async { came_through(outcome.unwrap()) }).await;
+    });
+    *abort.lock().unwrap() = Some(run.abort_handle());
+    go.send(()).unwrap();
+    run.await.is_err_and(|error| {
+        assert!(error.is_cancelled(), "{error}");
+        true
+    })
+}
+
+/// Imports all files together until each is in.
+async fn all_at_last(setting: &Setting, files: &[PathBuf]) {
+    let options = ImportOptions::default();
+    loop {
+        let outcomes = setting.importer.import_all(files.to_vec(), &options, &|_| {}).await.unwrap();
+        let outcomes: Vec<_> = outcomes.collect().await;
+        // The lock of a run that was stopped goes with its connection, a moment after it.
+        if !outcomes.iter().any(|outcome| matches!(outcome, Err(ImportError::Running(_)))) {
+            return outcomes.into_iter().for_each(|outcome| came_through(outcome.unwrap()));
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Families that several schools know, all schools at once: in any order, stopped at every sign of progress in turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn schools_imported_together_end_the_same_wherever_they_are_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spec = SampleSpec::new(17, 150);
+    spec.secondary_schools = 2;
+    spec.primary_schools = 2;
+    let first = exports(&spec, folder.path());
+    let later = exports(&spec.later(), folder.path());
+    let straight = Setting::new().await;
+    import_all(&straight, &first).await;
+    import_all(&straight, &later).await;
+    let expected = people(&straight).await;
+    let shared = "(SELECT account FROM view_accounts.account_guardian GROUP BY account HAVING count(*) > 1) shared";
+    assert!(straight.count(shared).await > 0, "some families are known to several schools");
+    straight.stop().await;
+
+    let mut chance = rand_chacha::ChaCha8Rng::seed_from_u64(17);
+    let (mut stop_at, mut stopped) = (1, true);
+    while stopped {
+        let setting = Setting::new().await;
+        stopped = false;
+        for exports in [&first, &later] {
+            let mut files: Vec<PathBuf> = exports.concat();
+            files.shuffle(&mut chance);
+            stopped |= all_interrupted(&setting.importer, &files, stop_at).await;
+            all_at_last(&setting, &files).await;
+        }
+        assert_same(&people(&setting).await, &expected, stop_at);
+        assert_accounts(&setting).await;
+        setting.assert_equal_to_replay().await;
+        setting.stop().await;
+        stop_at += 1;
+    }
+    assert!(stop_at > 8, "there are many points to stop at: {stop_at}");
 }

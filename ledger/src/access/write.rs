@@ -2,6 +2,7 @@
 
 use super::{Access, Deed, LONGEST_TEXT, Query};
 use crate::leaf::Hash;
+use crate::postgres::begin;
 use chrono::{DateTime, Months, Utc};
 use sqlx::{Executor, PgConnection, PgPool};
 use std::sync::Arc;
@@ -133,7 +134,7 @@ pub async fn keep_months(pool: &PgPool, now: DateTime<Utc>, ahead: u32) -> sqlx:
 /// # Errors
 /// When the database fails.
 pub async fn drop_months(pool: &PgPool, before: DateTime<Utc>) -> sqlx::Result<u32> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     // Whoever reads an old month is not waited for with new accesses queued up behind: the next round tries again.
     transaction.execute("SET LOCAL lock_timeout = '2s'").await?;
     let dropped: i32 =
@@ -164,7 +165,7 @@ fn is_out_of_months(error: &sqlx::Error) -> bool {
 }
 
 async fn attempt(pool: &PgPool, rows: &[Row], durable: bool) -> sqlx::Result<()> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     if !durable {
         // Nobody waits: a power cut may lose the last half second.
         transaction.execute("SET LOCAL synchronous_commit = off").await?;

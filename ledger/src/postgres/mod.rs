@@ -13,6 +13,7 @@
 //! works as `matricule_service`, which owns nothing and is granted what the migrations say.
 
 mod account;
+mod begin;
 mod binaries;
 mod cluster;
 mod data_dir;
@@ -27,6 +28,7 @@ pub mod testing;
 use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 
+pub use begin::begin;
 pub use data_dir::DataDir;
 pub use database::{Database, OpenError, Source};
 pub use embedded::EmbeddedPostgres;

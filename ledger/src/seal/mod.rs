@@ -19,10 +19,12 @@
 mod frame;
 mod keys;
 mod master;
+pub(crate) mod rotation;
 
 pub(crate) use frame::{Place, Room, Sealed, parse, seal_segments, segments};
 pub(crate) use keys::{KeyStore, Known, NewKey};
-pub use master::{MasterKeys, MasterKeysError};
+pub use master::{MasterKeys, MasterKeysError, MasterSource};
+pub use rotation::{Rotated, RotationError};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use domain::ids::SubjectId;
@@ -48,6 +50,17 @@ pub enum SealError {
     /// The segment opens, and holds something else than its event's leaf commits to.
     #[error("the plaintext of segment {0} is not what the leaf commits to")]
     Commitment(u16),
+    /// Another master key than the configured one is in force.
+    #[error(
+        "the master key `{found}` is configured, but `{needed}` is in force in this database: give that one. Nothing \
+         was opened or sealed with the other"
+    )]
+    OtherMaster {
+        /// Name of the configured key.
+        found: String,
+        /// Name of the key in force.
+        needed: String,
+    },
     /// The stored frame is malformed.
     #[error("malformed segments: {0}")]
     Malformed(&'static str),

@@ -1,7 +1,7 @@
 //! Opening databases from every source, and the tests' own databases.
 
 use ledger::postgres::testing::{TempDataDir, fresh_database};
-use ledger::postgres::{Database, OpenError, Role, Source, migrate};
+use ledger::postgres::{Database, OpenError, Role, Source, begin, migrate};
 use sqlx::{ConnectOptions, Executor};
 
 use super::child::Helper;
@@ -179,5 +179,31 @@ async fn a_database_is_created_copied_and_dropped() {
     for unfit in ["", "1st", "Upper", "a\"b", "a b", &"x".repeat(64)] {
         let error = database.create(unfit).await.unwrap_err();
         assert!(matches!(error, OpenError::Name(_)), "{unfit}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_given_up_while_it_begins_leaves_nothing_behind() {
+    let database = fresh_database().await;
+    let (pool, other) = (database.pool(Role::Owner, 1).await.unwrap(), database.pool(Role::Owner, 1).await.unwrap());
+    sqlx::query("CREATE TABLE written (n integer)").execute(&pool).await.unwrap();
+    let mut written = 0;
+    for polls in 1..12 {
+        for _ in 0..8 {
+            {
+                let mut begin = std::pin::pin!(begin(&pool));
+                for _ in 0..polls {
+                    if futures::poll!(begin.as_mut()).is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            // On the only connection there is: what it writes must not hang on the transaction that was given up.
+            sqlx::query("INSERT INTO written VALUES (1)").execute(&pool).await.unwrap();
+            written += 1;
+            let found: i64 = sqlx::query_scalar("SELECT count(*) FROM written").fetch_one(&other).await.unwrap();
+            assert_eq!(found, written, "given up after {polls} polls");
+        }
     }
 }

@@ -15,8 +15,8 @@ use ledger::Check::{self, *};
 use ledger::postgres::Role;
 use ledger::{Ledger, Unit};
 use projections::poison::{skip, stops};
-use projections::{Name, Runner};
-use replay::check::{Believed, Checked, Format, Outcome, Stage, check};
+use projections::{Name, RebuildError, Runner};
+use replay::check::{Believed, CheckError, Checked, Format, Outcome, Stage, check};
 use replay::language::Language;
 use std::time::Duration;
 use uuid::Uuid;
@@ -27,7 +27,13 @@ async fn checked(setting: &Setting) -> Checked {
 
 /// As whoever keeps something elsewhere checks.
 async fn believing(setting: &Setting, believed: &Believed) -> Checked {
-    check(&setting.ledger, &setting.pool, believed, |_, _| {}).await.unwrap()
+    loop {
+        match check(&setting.ledger, &setting.pool, believed, |_, _| {}).await {
+            // The connection of a comparison that failed is still being closed.
+            Err(CheckError::View(RebuildError::Busy(_))) => tokio::task::yield_now().await,
+            checked => return checked.unwrap(),
+        }
+    }
 }
 
 /// A ledger with a small life in it, its views, and someone who will tamper with it.
