@@ -45,7 +45,7 @@ pub use seal::{MasterKeys, MasterKeysError, MasterSource, Rotated, RotationError
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};
 pub use upcast::Upcasters;
-pub use verify::{Check, Finding, Findings, Verified, VerifyError};
+pub use verify::{Check, Finding, Findings, Verified, VerifyError, Walked};
 pub use writer::Clock;
 
 use crate::leaf::Hash;

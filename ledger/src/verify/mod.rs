@@ -33,9 +33,18 @@ use std::collections::BTreeMap;
 /// Pages under way at a time.
 const AHEAD: usize = 4;
 
+/// A ledger in which nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Number of events there were when the walk began.
+    pub size: u64,
+    /// The root they have, equal to the stored one.
+    pub root: Hash,
+}
+
 /// What a walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct Walked {
     /// Number of events there were when the walk began, by the head.
     pub size: u64,
     /// The root of the stored leaves; `None` where positions are missing.
@@ -72,8 +81,11 @@ impl Ledger {
     /// # Errors
     /// What is wrong, or what kept the ledger from being read.
     pub async fn verify(&self, progress: impl FnMut(u64) + Send) -> Result<Verified, VerifyError> {
-        let verified = self.walk(None, &[], progress).await?;
-        if verified.findings.is_empty() { Ok(verified) } else { Err(VerifyError::Failed(verified.findings)) }
+        let walked = self.walk(None, &[], progress).await?;
+        match walked.root {
+            Some(root) if walked.findings.is_empty() => Ok(Verified { size: walked.size, root }),
+            _ => Err(VerifyError::Failed(walked.findings)),
+        }
     }
 
     /// [`Ledger::verify`] that also opens every segment whose key is there, decodes every event and notes what is
@@ -85,7 +97,7 @@ impl Ledger {
         &self,
         roots_at: &[u64],
         progress: impl FnMut(u64) + Send,
-    ) -> Result<Verified, ReadError> {
+    ) -> Result<Walked, ReadError> {
         self.walk(Some(examine::open::<E>), roots_at, progress).await
     }
 
@@ -94,7 +106,7 @@ impl Ledger {
         look: Option<Look>,
         roots_at: &[u64],
         mut progress: impl FnMut(u64) + Send,
-    ) -> Result<Verified, ReadError> {
+    ) -> Result<Walked, ReadError> {
         let (size, stored) = self.root().await?;
         let mut walk = Walk::new(roots_at);
         let ledger = self.clone();
@@ -122,7 +134,7 @@ impl Ledger {
     }
 
     /// The stored tile roots are those of the leaves. Tiles that were filled since the walk began are passed over.
-    async fn tiles_hold(&self, tiles: Vec<Hash>, verified: &mut Verified) -> Result<(), ReadError> {
+    async fn tiles_hold(&self, tiles: Vec<Hash>, verified: &mut Walked) -> Result<(), ReadError> {
         let mut computed = vec![tiles];
         let mut rows =
             sqlx::query_as::<_, (i16, i64, Hash)>("SELECT level, number, root FROM ledger.tile ORDER BY level, number")
@@ -147,7 +159,7 @@ impl Ledger {
     }
 
     /// Nothing lies beyond the head, and its frontier has the root it is stored with.
-    async fn head_holds(&self, mut verified: Verified) -> Result<Verified, ReadError> {
+    async fn head_holds(&self, mut verified: Walked) -> Result<Walked, ReadError> {
         // In one statement, so of one moment.
         let beyond: Option<i64> =
             sqlx::query_scalar("SELECT max(e.position) FROM ledger.event e, ledger.head h WHERE e.position >= h.size")
@@ -252,7 +264,7 @@ impl Walk {
         }
     }
 
-    async fn finish(mut self, size: u64, stored: Hash) -> Result<Verified, ReadError> {
+    async fn finish(mut self, size: u64, stored: Hash) -> Result<Walked, ReadError> {
         let root = self.tree.as_ref().map(Frontier::root);
         if root.is_some_and(|root| root != stored) {
             let detail = format!("the {size} leaves have another root than the head: leaves or the head were changed");
@@ -270,7 +282,7 @@ impl Walk {
         self.findings.merge(repeated.await.map_err(|_| ReadError::Cancelled)?.map_err(no_room)?);
         let streams = self.chains.streams();
         let (roots, opened, erased, findings) = (self.roots, self.opened, self.erased, self.findings);
-        Ok(Verified { size, root, roots, streams, opened, erased, tiles: 0, findings })
+        Ok(Walked { size, root, roots, streams, opened, erased, tiles: 0, findings })
     }
 }
 
