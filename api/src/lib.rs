@@ -17,6 +17,7 @@ pub mod import;
 pub mod incident;
 pub mod limits;
 pub mod listen;
+pub mod manifest;
 pub mod oidc;
 pub mod outbound;
 pub mod pages;

@@ -39,8 +39,8 @@ pub struct Running {
     checkpoints: Option<Checkpoints>,
     record: JoinHandle<()>,
     accesses: JoinHandle<()>,
-    tidying: JoinHandle<()>,
-    logouts: JoinHandle<()>,
+    /// What runs from time to time.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Running {
@@ -103,16 +103,19 @@ impl Running {
         };
         let app = App::new(parts);
         import::http::resume(&app).await.context("interrupted imports can't be taken up")?;
+        let manifests = crate::manifest::start(app.ledger.clone(), app.clock.clone());
         let tidying = crate::tidying::start(app.clone());
         let logouts = crate::oidc::tell_of_logouts(app.clone());
-        Ok(Self { app, database, runner, delivery, checkpoints: signing, record, accesses, tidying, logouts })
+        let checkpoints = signing;
+        let tasks = vec![tidying, logouts, manifests];
+        Ok(Self { app, database, runner, delivery, checkpoints, record, accesses, tasks })
     }
 
     /// Stops everything in order: what writes first, the database last.
     pub async fn stop(self) {
-        let Self { app, database, runner, delivery, checkpoints, record, accesses, tidying, logouts } = self;
-        // Whatever it leaves half-done is done by the next round.
-        for task in [tidying, logouts] {
+        let Self { app, database, runner, delivery, checkpoints, record, accesses, tasks } = self;
+        // Whatever they leave half-done is done by the next round.
+        for task in tasks {
             task.abort();
             let _ = task.await;
         }

@@ -5,6 +5,7 @@ use crate::auditor::{Auditor, AuditorEvent};
 use crate::establishment::{Establishment, EstablishmentEvent};
 use crate::guardian::{Guardian, GuardianEvent};
 use crate::ids::SubjectId;
+use crate::ledger_manifest::{LedgerManifest, LedgerManifestEvent};
 use crate::personal::{Sealable, Segment};
 use crate::pupil::{Pupil, PupilEvent};
 use crate::relying_party::{RelyingParty, RelyingPartyEvent};
@@ -22,6 +23,8 @@ pub enum Event {
     Account(AccountEvent),
     /// Of an establishment.
     Establishment(EstablishmentEvent),
+    /// Of the daily manifests.
+    LedgerManifest(LedgerManifestEvent),
     /// Of a relying party.
     RelyingParty(RelyingPartyEvent),
     /// Of an auditor.
@@ -63,6 +66,7 @@ impl Event {
             Guardian::TYPE => Ok(Self::Guardian(serde_json::from_slice(payload)?)),
             Account::TYPE => Ok(Self::Account(serde_json::from_slice(payload)?)),
             Establishment::TYPE => Ok(Self::Establishment(serde_json::from_slice(payload)?)),
+            LedgerManifest::TYPE => Ok(Self::LedgerManifest(serde_json::from_slice(payload)?)),
             RelyingParty::TYPE => Ok(Self::RelyingParty(serde_json::from_slice(payload)?)),
             Auditor::TYPE => Ok(Self::Auditor(serde_json::from_slice(payload)?)),
             Rules::TYPE => Ok(Self::Rules(serde_json::from_slice(payload)?)),
@@ -77,6 +81,7 @@ impl Event {
             Self::Guardian(_) => Guardian::TYPE,
             Self::Account(_) => Account::TYPE,
             Self::Establishment(_) => Establishment::TYPE,
+            Self::LedgerManifest(_) => LedgerManifest::TYPE,
             Self::RelyingParty(_) => RelyingParty::TYPE,
             Self::Auditor(_) => Auditor::TYPE,
             Self::Rules(_) => Rules::TYPE,
@@ -93,6 +98,7 @@ impl Event {
             Self::Guardian(event) => serde_json::to_string(event),
             Self::Account(event) => serde_json::to_string(event),
             Self::Establishment(event) => serde_json::to_string(event),
+            Self::LedgerManifest(event) => serde_json::to_string(event),
             Self::RelyingParty(event) => serde_json::to_string(event),
             Self::Auditor(event) => serde_json::to_string(event),
             Self::Rules(event) => serde_json::to_string(event),
@@ -102,7 +108,7 @@ impl Event {
     /// The stored names of all events, of whichever aggregate.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let own = [PupilEvent::NAMES, GuardianEvent::NAMES, AccountEvent::NAMES, EstablishmentEvent::NAMES];
-        let others = [RelyingPartyEvent::NAMES, AuditorEvent::NAMES, RulesEvent::NAMES];
+        let others = [LedgerManifestEvent::NAMES, RelyingPartyEvent::NAMES, AuditorEvent::NAMES, RulesEvent::NAMES];
         own.into_iter().chain(others).flatten().copied()
     }
 
@@ -113,6 +119,7 @@ impl Event {
             Self::Guardian(event) => event.event_version(),
             Self::Account(event) => event.event_version(),
             Self::Establishment(event) => event.event_version(),
+            Self::LedgerManifest(event) => event.event_version(),
             Self::RelyingParty(event) => event.event_version(),
             Self::Auditor(event) => event.event_version(),
             Self::Rules(event) => event.event_version(),
@@ -126,7 +133,8 @@ impl Event {
             Self::Guardian(GuardianEvent::GuardianErased { guardian, .. }) => Some((*guardian).into()),
             Self::Account(AccountEvent::AccountErased { account, .. }) => Some((*account).into()),
             Self::Pupil(_) | Self::Guardian(_) | Self::Account(_) => None,
-            Self::Establishment(_) | Self::RelyingParty(_) | Self::Auditor(_) | Self::Rules(_) => None,
+            Self::Establishment(_) | Self::LedgerManifest(_) | Self::RelyingParty(_) => None,
+            Self::Auditor(_) | Self::Rules(_) => None,
         }
     }
 
@@ -140,6 +148,7 @@ impl Event {
             Self::Guardian(event) => event.event_type(),
             Self::Account(event) => event.event_type(),
             Self::Establishment(event) => event.event_type(),
+            Self::LedgerManifest(event) => event.event_type(),
             Self::RelyingParty(event) => event.event_type(),
             Self::Auditor(event) => event.event_type(),
             Self::Rules(event) => event.event_type(),
@@ -154,6 +163,7 @@ impl Sealable for Event {
             Self::Guardian(event) => event.segments(),
             Self::Account(event) => event.segments(),
             Self::Establishment(event) => event.segments(),
+            Self::LedgerManifest(event) => event.segments(),
             Self::RelyingParty(event) => event.segments(),
             Self::Auditor(event) => event.segments(),
             Self::Rules(event) => event.segments(),

@@ -21,8 +21,15 @@ pub const STREAM: &str = "service";
 /// | Aggregate | Version | What it brought |
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
-pub const DECISIONS: [(&str, u16); 6] =
-    [("pupil", 1), ("guardian", 1), ("account", 1), ("establishment", 1), ("relying_party", 1), ("auditor", 1)];
+pub const DECISIONS: [(&str, u16); 7] = [
+    ("pupil", 1),
+    ("guardian", 1),
+    ("account", 1),
+    ("establishment", 1),
+    ("ledger_manifest", 1),
+    ("relying_party", 1),
+    ("auditor", 1),
+];
 
 /// What decides: the code's versions and the limits that the configuration sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
 use crate::ids::{AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
+use crate::ledger_manifest::LedgerManifestEvent;
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
 use crate::relying_party::{
@@ -38,11 +39,12 @@ pub fn every_event() -> Vec<Event> {
     let guardian = guardian_events().into_iter().map(Event::Guardian);
     let account = account_events().into_iter().map(Event::Account);
     let establishment = establishment_events().into_iter().map(Event::Establishment);
+    let manifest = ledger_manifest_events().into_iter().map(Event::LedgerManifest);
     let relying_party = relying_party_events().into_iter().map(Event::RelyingParty);
     let auditor = auditor_events().into_iter().map(Event::Auditor);
     let rules = rules_events().into_iter().map(Event::Rules);
     let people = pupil.chain(guardian).chain(account);
-    people.chain(establishment).chain(relying_party).chain(auditor).chain(rules).collect()
+    people.chain(establishment).chain(manifest).chain(relying_party).chain(auditor).chain(rules).collect()
 }
 
 /// Parses what is known to be well-formed.
@@ -203,6 +205,10 @@ fn establishment_events() -> Vec<EstablishmentEvent> {
             counts: ImportCounts { pupils: 3, guardians: 4, refused: 1, held: 2, changed: 3 },
         },
     ]
+}
+
+fn ledger_manifest_events() -> Vec<LedgerManifestEvent> {
+    vec![LedgerManifestEvent::LedgerManifestRecorded { day: day(), size: 12_345, streams: 678, root: "0f".repeat(32) }]
 }
 
 fn relying_party_events() -> Vec<RelyingPartyEvent> {

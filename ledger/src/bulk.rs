@@ -40,7 +40,7 @@ pub(crate) struct Page {
 /// Buffers that pages lay in and the next ones can: the system would take such large ones back and give new ones,
 /// zeroed, each time. Cheap to clone.
 #[derive(Clone, Default)]
-struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(crate) struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Buffers {
     /// An empty one with room for so many events, up to a page.
@@ -49,7 +49,7 @@ impl Buffers {
         used.unwrap_or_else(|| Vec::with_capacity(usize::try_from(events.min(PAGE)).unwrap_or_default() * ROW))
     }
 
-    fn give(&self, mut used: Vec<u8>) {
+    pub(crate) fn give(&self, mut used: Vec<u8>) {
         used.clear();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(used);
     }
@@ -128,13 +128,7 @@ impl Ledger {
     }
 
     async fn fetch(&self, from: u64, limit: u64, mut bytes: Vec<u8>) -> Result<Page, ReadError> {
-        let to = from.saturating_add(limit).min(i64::MAX as u64);
-        let copy = format!(
-            "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
-             recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
-             WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
-        );
-        copy_out(self.pool(), &copy, &mut bytes).await?;
+        self.copy(from, limit, &mut bytes).await?;
         let mut rows = Vec::new();
         let mut wanted = HashSet::new();
         let mut reader = Fields::after_header(&bytes).ok_or_else(|| malformed(from))?;
@@ -155,6 +149,25 @@ impl Ledger {
         };
         let keys = self.keys().get_created(wanted, time(rows.first()), time(rows.last())).await?;
         Ok(Page { bytes, rows, keys })
+    }
+
+    /// The rows from a position on, as PostgreSQL sends them.
+    async fn copy(&self, from: u64, limit: u64, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+        let to = from.saturating_add(limit).min(i64::MAX as u64);
+        let copy = format!(
+            "COPY (SELECT position, stream_type, stream_id, sequence, event_type, event_version, payload, segments, \
+             recorded_at, effective_at, actor, on_behalf_of, reason, command_id, reference, leaf FROM ledger.event \
+             WHERE position >= {from} AND position < {to} ORDER BY position) TO STDOUT (FORMAT BINARY)"
+        );
+        Ok(copy_out(self.pool(), &copy, bytes).await?)
+    }
+
+    /// The rows of these positions, whatever they hold: for whoever looks for faults. In a buffer of `buffers`, to be
+    /// given back.
+    pub(crate) async fn rows(&self, from: u64, count: u64, buffers: &Buffers) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = buffers.take(count);
+        self.copy(from, count, &mut bytes).await?;
+        Ok(bytes)
     }
 
     async fn decode<E: AnyEvent>(&self, page: Page, from: u64) -> Result<Vec<RecordedEvent<E>>, ReadError> {
@@ -180,11 +193,6 @@ impl Page {
         self.rows.len()
     }
 
-    /// Its rows in order, the first at position `from`.
-    pub(crate) fn raws(&self, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
-        self.raws_within(0, self.len(), from)
-    }
-
     /// So many of its rows, from row `first` on.
     fn raws_within(&self, first: usize, count: usize, from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
         let rows = self.rows.iter().zip(from..).skip(first).take(count);
@@ -205,6 +213,28 @@ impl Page {
         }
         Ok(events)
     }
+}
+
+/// The rows of a COPY one by one, whatever they hold: for whoever looks for faults. A row that can't be read is an
+/// error and the last.
+pub(crate) fn each_row(bytes: &[u8], from: u64) -> impl Iterator<Item = Result<Raw<'_>, ReadError>> {
+    let mut rest = Some(Fields::after_header(bytes));
+    let mut position = from;
+    std::iter::from_fn(move || {
+        let read = rest.take()?.and_then(|mut fields| match fields.next_row(COLUMNS)? {
+            None => Some(None),
+            Some(_) => fields.row().map(|row| Some((row, fields))),
+        });
+        match read {
+            None => Some(Err(malformed(position))),
+            Some(None) => None,
+            Some(Some((row, fields))) => {
+                position = row.position + 1;
+                rest = Some(Some(fields));
+                Some(Ok(row))
+            }
+        }
+    })
 }
 
 fn malformed(position: u64) -> ReadError {

@@ -82,6 +82,12 @@ impl Entry<'_> {
     /// The entry's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(256 + 48 * self.segments.len());
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Appends the entry's bytes.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
         out.push(FORMAT);
         out.extend_from_slice(&self.recorded_at.to_be_bytes());
         out.extend_from_slice(&self.previous);
@@ -90,19 +96,18 @@ impl Entry<'_> {
         out.extend_from_slice(self.command.as_bytes());
         out.extend_from_slice(&self.event_version.to_be_bytes());
         out.extend_from_slice(&sha256(self.payload));
-        text(&mut out, self.stream_type);
-        text(&mut out, self.stream_id);
-        text(&mut out, self.event_type);
-        text(&mut out, self.actor);
-        optional_text(&mut out, self.on_behalf_of);
-        text(&mut out, self.reason);
-        optional_text(&mut out, self.reference);
+        text(out, self.stream_type);
+        text(out, self.stream_id);
+        text(out, self.event_type);
+        text(out, self.actor);
+        optional_text(out, self.on_behalf_of);
+        text(out, self.reason);
+        optional_text(out, self.reference);
         out.extend_from_slice(&(self.segments.len() as u16).to_be_bytes());
         for (subject, commitment) in self.segments {
             out.extend_from_slice(subject.as_bytes());
             out.extend_from_slice(commitment);
         }
-        out
     }
 
     /// The leaf: what the tree holds at the event's position.
@@ -115,6 +120,16 @@ impl Entry<'_> {
 pub(crate) fn complete(entry: &mut [u8], recorded_at: i64, previous: &Hash) {
     entry[RECORDED_AT].copy_from_slice(&recorded_at.to_be_bytes());
     entry[PREVIOUS].copy_from_slice(previous);
+}
+
+/// The leaf of an entry whose previous leaf is still blank.
+pub(crate) fn leaf_after(previous: &Hash, entry: &[u8]) -> Hash {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(&[0]);
+    hash.update(&entry[..PREVIOUS.start]);
+    hash.update(previous);
+    hash.update(&entry[PREVIOUS.end..]);
+    finish(hash)
 }
 
 /// SHA-256(0x00 ‖ entry), RFC 6962's leaf hash.

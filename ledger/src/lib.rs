@@ -14,11 +14,13 @@
 
 pub mod access;
 mod bulk;
+mod canonical;
 pub mod checkpoint;
 mod copy;
 mod error;
 mod execute;
 pub mod leaf;
+pub mod manifest;
 pub mod merkle;
 pub mod outbox;
 pub mod postgres;
@@ -33,16 +35,17 @@ pub mod tree;
 mod unit;
 mod upcast;
 pub mod vault;
-mod verify;
+pub mod verify;
 pub mod writer;
 
+pub use canonical::{CanonicalEvent, CanonicalSegment, Content};
 pub use error::{AppendError, ExecuteError, ReadError};
 pub use record::{AnyEvent, Header, RecordedEvent};
 pub use seal::{MasterKeys, MasterKeysError, MasterSource, Rotated, RotationError, SealError};
 pub use store::{LedgerStore, Loaded, circumstances};
 pub use unit::{Appended, OutboxMessage, Reservation, Unit, VaultChange};
 pub use upcast::Upcasters;
-pub use verify::{Verified, VerifyError};
+pub use verify::{Check, Finding, Findings, Verified, VerifyError, Walked};
 pub use writer::Clock;
 
 use crate::leaf::Hash;

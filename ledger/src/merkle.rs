@@ -48,15 +48,32 @@ impl Frontier {
 
     /// Adds the next leaf (already hashed with its 0x00 prefix).
     pub fn push(&mut self, leaf: Hash) {
-        let mut node = leaf;
-        // Each trailing one of the size is a perfect subtree that the new leaf completes into one twice as large.
-        for _ in 0..self.size.trailing_ones() {
+        self.push_perfect(leaf, 0);
+    }
+
+    /// Adds the next 2^height leaves at once, by the root of the perfect subtree they make. The size so far must be a
+    /// multiple of 2^height.
+    pub(crate) fn push_perfect(&mut self, root: Hash, height: u32) {
+        debug_assert!(self.size.trailing_zeros() >= height, "the subtree would not stand at its place");
+        let mut node = root;
+        // Each trailing one of the size is a perfect subtree that the new one completes into one twice as large.
+        for _ in 0..(self.size >> height).trailing_ones() {
             if let Some(left) = self.roots.pop() {
                 node = parent(&left, &node);
             }
         }
         self.roots.push(node);
-        self.size += 1;
+        self.size += 1 << height;
+    }
+
+    /// Adds the leaves of another tree, whose size must be less than the largest power of two that divides this one's.
+    pub(crate) fn append(&mut self, other: Self) {
+        let mut rest = other.size;
+        for root in other.roots {
+            let height = rest.ilog2();
+            rest -= 1 << height;
+            self.push_perfect(root, height);
+        }
     }
 
     /// The tree's root; of the empty tree, SHA-256 of nothing.
@@ -105,6 +122,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn subtrees_at_once_give_the_same_tree(leaves in prop::collection::vec(any::<[u8; 32]>(), 0..200), height in 0..5u32) {
+            let mut one_by_one = Frontier::default();
+            one_by_one.extend(leaves.iter().copied());
+            let mut at_once = Frontier::default();
+            let whole = leaves.chunks_exact(1 << height);
+            let rest = whole.remainder();
+            for chunk in whole {
+                let mut subtree = Frontier::default();
+                subtree.extend(chunk.iter().copied());
+                at_once.push_perfect(subtree.root(), height);
+            }
+            at_once.extend(rest.iter().copied());
+            prop_assert_eq!(at_once, one_by_one);
+        }
+
         #[test]
         fn the_root_is_that_of_ct_merkle_however_the_batches_fall(
             entries in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..300),

@@ -117,7 +117,7 @@ const READY: usize = 8;
 pub(crate) struct Ciphers<'k> {
     known: &'k HashMap<SubjectId, Known>,
     ready: RefCell<VecDeque<(SubjectId, Rc<Cipher>)>>,
-    room: RefCell<Room>,
+    pub(crate) room: RefCell<Room>,
 }
 
 impl<'k> Ciphers<'k> {
@@ -126,7 +126,7 @@ impl<'k> Ciphers<'k> {
     }
 
     /// The subject's cipher; `None` when the key is destroyed.
-    fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
+    pub(crate) fn get(&self, subject: SubjectId) -> Result<Option<Rc<Cipher>>, SealError> {
         if let Some((_, cipher)) = self.ready.borrow().iter().find(|(ready, _)| *ready == subject) {
             return Ok(Some(cipher.clone()));
         }
@@ -195,7 +195,7 @@ impl Raw<'_> {
     }
 
     /// The payload as the current version would have written it.
-    fn current<E>(
+    pub(crate) fn current<E>(
         &self,
         upcasters: &Upcasters,
         decode: impl FnOnce(&[u8]) -> Result<E, String>,

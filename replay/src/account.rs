@@ -57,9 +57,14 @@ pub async fn events(ledger: &Ledger, account: AccountId) -> anyhow::Result<Vec<R
 /// Ids whose events belong to the account's life: its own, its holder's, those of every guardian record that ever
 /// stood behind it and of every child ever confirmed, reported or detached.
 pub fn concerned(account: AccountId, events: &[RecordedEvent]) -> BTreeSet<String> {
+    concerned_by(account, events.iter().map(|recorded| &recorded.event))
+}
+
+/// [`concerned`], by events read in any other way.
+pub fn concerned_by<'e>(account: AccountId, events: impl IntoIterator<Item = &'e Event>) -> BTreeSet<String> {
     let mut ids = BTreeSet::from([account.to_string()]);
-    for recorded in events {
-        let Event::Account(event) = &recorded.event else { continue };
+    for event in events {
+        let Event::Account(event) = event else { continue };
         ids.extend(match event {
             AccountEvent::AccountOpened { holder: Holder::Pupil(pupil), account: _ } => Some(pupil.to_string()),
             AccountEvent::AccountOpened { holder: Holder::Guardian(guardian), account: _ }

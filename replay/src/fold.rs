@@ -85,7 +85,11 @@ impl Fold {
                     self.guardians.entry(id).or_default().apply(fact.clone());
                 }
             }
-            Event::Establishment(_) | Event::RelyingParty(_) | Event::Auditor(_) | Event::Rules(_) => {}
+            Event::Establishment(_)
+            | Event::RelyingParty(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => {}
         }
     }
 

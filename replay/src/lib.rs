@@ -2,6 +2,7 @@
 //! a filter, and proof that nothing was changed. The program `matricule-replay` is its command line.
 
 pub mod account;
+pub mod bundle;
 pub mod check;
 pub mod diff;
 pub mod digest;
@@ -13,6 +14,7 @@ pub mod history;
 pub mod incident;
 pub mod language;
 pub mod moment;
+pub mod offline;
 pub mod questions;
 pub mod rules;
 pub mod siem;

@@ -2,22 +2,23 @@
 
 use clap::{Parser, Subcommand};
 use domain::reference::Reference;
-use ledger::Header;
 use ledger::access::Query;
-use projections::{ComparedTable, DifferenceKind};
+use ledger::checkpoint::VerifierKey;
 use replay::account;
-use replay::check::{Checked, Stage, check};
+use replay::check::{Believed, Format, Stage, check};
 use replay::digest;
 use replay::history::history;
 use replay::incident::incident;
 use replay::language::Language;
 use replay::moment::{Moment, resolve};
+use replay::offline;
 use replay::questions::Question;
 use replay::source::{Location, Opened};
 use replay::state::state;
 use replay::trace;
 use replay::witness;
 use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Reads the ledger of Matricule: an account's life, its state at a moment, and whether anything was changed.
@@ -65,8 +66,56 @@ enum Command {
         #[arg(required = true)]
         reference: Vec<String>,
     },
+    /// Write a bundle that an auditor can keep and verify offline
+    Export {
+        /// An account (id or login) or a case (an incident reference)
+        #[arg(value_name = "ACCOUNT|CASE")]
+        what: String,
+        /// What for; kept in the bundle and in the access log
+        #[arg(long = "for", value_name = "PURPOSE")]
+        purpose: String,
+        /// Where to write it; an existing file is never replaced [default: beside, named after what it holds]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Leave personal values out: their commitments prove that they are unchanged
+        #[arg(long)]
+        without_personal_data: bool,
+        /// Public key of the ledger or a witness to put beside the checkpoint, for comparing
+        #[arg(long = "vkey", value_name = "KEY")]
+        vkeys: Vec<VerifierKey>,
+    },
+    /// Verify a bundle: needs the file and trusted public keys, and neither service nor database
+    Verify {
+        /// The bundle
+        bundle: PathBuf,
+        /// A trusted public key (name+hash+key) of a ledger or a witness, got from its owner
+        #[arg(long = "vkey", value_name = "KEY")]
+        vkeys: Vec<VerifierKey>,
+        /// A file with such keys, one per line; lines that begin with # are passed over
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+        /// How many trusted witnesses must have cosigned
+        #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+        witnesses: usize,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Prove that the ledger is as recorded and that every view is what it says
-    Check,
+    Check {
+        /// A trusted public key (name+hash+key) of the ledger or a witness, for the signatures of checkpoints
+        #[arg(long = "vkey", value_name = "KEY")]
+        vkeys: Vec<VerifierKey>,
+        /// A file with such keys, one per line
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+        /// A checkpoint kept elsewhere, as a file [default: checkpoint.last in the data directory]
+        #[arg(long, value_name = "FILE")]
+        kept: Vec<PathBuf>,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Cosign the checkpoints of other institutions' logs; needs no ledger
     Witness(witness::Options),
 }
@@ -89,13 +138,21 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 }
 
 impl Replay {
-    async fn run(self) -> anyhow::Result<ExitCode> {
+    async fn run(mut self) -> anyhow::Result<ExitCode> {
         if let Command::Witness(options) = self.command {
             tracing_subscriber::fmt().with_writer(std::io::stderr).init();
             witness::run(options).await?;
             return Ok(ExitCode::SUCCESS);
         }
         let language = Language::choose(self.language, std::env::var("LANG").ok().as_deref());
+        if let Command::Verify { bundle, vkeys, trust, witnesses, json } = self.command {
+            return offline::verify(&bundle, vkeys, trust.as_deref(), witnesses, json, language);
+        }
+        if let Command::Check { kept, .. } = &mut self.command
+            && kept.is_empty()
+        {
+            kept.extend(self.location.kept_checkpoint());
+        }
         let opened = self.location.open().await?;
         let result = self.command.run(&opened, language, self.purpose).await;
         opened.close().await;
@@ -151,11 +208,17 @@ impl Command {
                     return Ok(ExitCode::FAILURE);
                 }
             }
-            // Needs no ledger: it has been run before one was opened.
-            Self::Witness(_) => {}
-            Self::Check => {
+            Self::Export { what, purpose: what_for, out: file, without_personal_data, vkeys } => {
+                let vkeys: Vec<String> = vkeys.iter().map(ToString::to_string).collect();
+                offline::export(opened, &what, &what_for, file, !without_personal_data, &vkeys, language).await?;
+            }
+            // Need no ledger: they have been run before one was opened.
+            Self::Verify { .. } | Self::Witness(_) => {}
+            Self::Check { vkeys, trust, kept, json } => {
+                let trust = offline::trust(vkeys, trust.as_deref(), 0)?;
+                let believed = Believed { trust, kept: offline::texts(&kept)? };
                 let live = std::io::stderr().is_terminal();
-                let checked = check(&opened.ledger, &opened.pool, |stage, done| {
+                let checked = check(&opened.ledger, &opened.pool, &believed, |stage, done| {
                     if live {
                         eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
                     }
@@ -165,9 +228,14 @@ impl Command {
                     eprint!("\r\x1b[K");
                 }
                 let checked = checked?;
-                write!(out, "{}", report(&checked, language))?;
                 let digests = digest::check(ledger, pool, |_| {}).await?;
-                write!(out, "{}", digests.text(language))?;
+                if json {
+                    write!(out, "{}", checked.report(Format::Json))?;
+                    // The object stands alone on the standard output.
+                    eprint!("{}", digests.text(language));
+                } else {
+                    write!(out, "{}{}", checked.report(Format::Text(language)), digests.text(language))?;
+                }
                 if !checked.is_sound() || !digests.differing.is_empty() {
                     return Ok(ExitCode::FAILURE);
                 }
@@ -180,86 +248,7 @@ impl Command {
 fn stage_word(language: Language, stage: Stage) -> String {
     let french = language == Language::Fr;
     match stage {
-        Stage::Tree => if french { "arbre" } else { "tree" }.to_owned(),
-        Stage::Reading => if french { "lecture" } else { "reading" }.to_owned(),
+        Stage::Ledger => if french { "registre" } else { "ledger" }.to_owned(),
         Stage::View(name) => format!("{} {name}", if french { "vue" } else { "view" }),
     }
-}
-
-fn report(checked: &Checked, language: Language) -> String {
-    let french = language == Language::Fr;
-    let (size, read, root) = (checked.tree.size, checked.read, hex::encode(checked.tree.root));
-    let mut text = if french {
-        format!(
-            "Arbre : {size} événements, racine {root}, égale à celle enregistrée.\n\
-                 Lecture : {read} événements, positions sans trou, dates croissantes, données scellées conformes.\n"
-        )
-    } else {
-        format!(
-            "Tree: {size} events, root {root}, equal to the stored one.\n\
-                 Reading: {read} events, positions gapless, times in order, sealed data as committed to.\n"
-        )
-    };
-    for view in &checked.views {
-        let rows: u64 = view.tables.iter().map(|table| table.rows).sum();
-        let (name, tables, next) = (view.name, view.tables.len(), view.next);
-        text.push_str(&match (french, view.is_equal()) {
-            (true, true) => {
-                format!("Vue {name} : égale à sa reconstruction ({tables} tables, {rows} lignes, position {next}).\n")
-            }
-            (true, false) => format!("Vue {name} : DIFFÈRE de sa reconstruction à la position {next}.\n"),
-            (false, true) => {
-                format!("View {name}: equal to its replay ({tables} tables, {rows} rows, position {next}).\n")
-            }
-            (false, false) => format!("View {name}: DIFFERS from its replay at position {next}.\n"),
-        });
-        view.tables.iter().for_each(|table| text.push_str(&differences(table, french)));
-    }
-    text + &poisoned(checked, french)
-}
-
-/// Where views stand still, and what they pass over by decision.
-fn poisoned(checked: &Checked, french: bool) -> String {
-    let what = |event: &Option<Header>| match event {
-        Some(event) => event.event_type.clone(),
-        None => if french { "aucun événement" } else { "no event there" }.to_owned(),
-    };
-    let mut text = String::new();
-    for stop in &checked.stops {
-        let (view, position, event, since) = (stop.view, stop.fault.position, what(&stop.event), stop.since);
-        text.push_str(&if french {
-            format!("Vue {view} : ARRÊTÉE à la position {position} ({event}) depuis le {since}.\n")
-        } else {
-            format!("View {view}: STOPPED at position {position} ({event}) since {since}.\n")
-        });
-    }
-    for skip in &checked.skips {
-        let (view, position, event) = (skip.view, skip.fault.position, what(&skip.event));
-        let (at, actor, reason) = (skip.skipped_at, &skip.actor, &skip.reason);
-        text.push_str(&if french {
-            format!("Vue {view} : sans l'événement {position} ({event}), décision de {actor} le {at} : {reason}\n")
-        } else {
-            format!("View {view}: without event {position} ({event}), decided by {actor} on {at}: {reason}\n")
-        });
-    }
-    text
-}
-
-fn differences(table: &ComparedTable, french: bool) -> String {
-    let mut text = String::new();
-    for difference in &table.differences {
-        let kind = match &difference.kind {
-            DifferenceKind::Missing => if french { "ligne manquante" } else { "missing row" }.to_owned(),
-            DifferenceKind::Unfounded => if french { "ligne sans fondement" } else { "unfounded row" }.to_owned(),
-            DifferenceKind::Columns(columns) => {
-                format!("{} {}", if french { "colonnes" } else { "columns" }, columns.join(", "))
-            }
-        };
-        text.push_str(&format!("  {} [{}]: {kind}\n", table.table, difference.key));
-    }
-    let unnamed = table.differing.saturating_sub(table.differences.len() as u64);
-    if unnamed > 0 {
-        text.push_str(&format!("  {}: + {unnamed}\n", table.table));
-    }
-    text
 }

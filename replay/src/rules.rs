@@ -54,6 +54,7 @@ impl Announced {
             | Event::Account(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::LedgerManifest(_)
             | Event::Auditor(_) => None,
         }
     }

@@ -19,6 +19,7 @@ use domain::auditor::AuditorEvent;
 use domain::context::Actor;
 use domain::establishment::EstablishmentEvent;
 use domain::guardian::GuardianEvent;
+use domain::ledger_manifest::LedgerManifestEvent;
 use domain::pupil::PupilEvent;
 use domain::relying_party::RelyingPartyEvent;
 use domain::rules::RulesEvent;
@@ -104,6 +105,7 @@ fn kind(event: &Event) -> Kind {
             AuditorEvent::DisclosureRequested { .. } => entity(CREATE),
             AuditorEvent::DisclosureApproved { .. } | AuditorEvent::DisclosureRefused { .. } => entity(OTHER),
         },
+        Event::LedgerManifest(LedgerManifestEvent::LedgerManifestRecorded { .. }) => entity(CREATE),
         Event::Rules(RulesEvent::RulesAnnounced { .. }) => entity(UPDATE),
     }
 }
@@ -195,6 +197,7 @@ fn managed(event: &RecordedEvent) -> Value {
         Event::Pupil(_) => (2, "pupil record"),
         Event::Guardian(_) => (2, "guardian record"),
         Event::Establishment(_) => (4, "establishment"),
+        Event::LedgerManifest(_) => (99, "ledger manifest"),
         Event::RelyingParty(_) => (99, "relying party"),
         Event::Auditor(_) => (99, "disclosure request"),
         Event::Rules(_) => (5, "rules"),
@@ -215,6 +218,7 @@ fn managed(event: &RecordedEvent) -> Value {
         | Event::Guardian(_)
         | Event::Account(_)
         | Event::Establishment(_)
+        | Event::LedgerManifest(_)
         | Event::RelyingParty(_)
         | Event::Rules(_) => event.stream_id.clone(),
     };

@@ -55,6 +55,11 @@ impl Location {
         Ok(Opened { ledger, views: Views::new(pool.clone()), pool, database })
     }
 
+    /// The checkpoint that a service with this data directory keeps outside its database, where it is a file there.
+    pub fn kept_checkpoint(&self) -> Option<PathBuf> {
+        Some(self.data_dir.join("checkpoint.last")).filter(|file| file.exists())
+    }
+
     /// Never makes new keys: they would open nothing.
     fn keys(&self) -> anyhow::Result<MasterKeys> {
         if let Some(value) = &self.master_key {

@@ -11,6 +11,7 @@ mod establishment;
 mod import;
 mod incident;
 mod keys;
+mod manifest;
 mod outbox;
 mod relying_party;
 mod reset;
@@ -93,6 +94,8 @@ enum Command {
     /// The keys that sign tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Record today's manifest of the ledger; the service does so daily
+    Manifest(manifest::Manifest),
     /// Show what stands behind an incident reference
     Incident(incident::Incident),
     /// Back up the ledger, and its keys apart from it
@@ -122,6 +125,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Views(command) => command.run(&global),
         Command::Checkpoint(command) => command.run(&global),
         Command::Keys(command) => command.run(&global),
+        Command::Manifest(command) => block_on(command.run(&global)),
         Command::Incident(command) => block_on(command.run(&global)),
         Command::Backup(command) => block_on(command.run(&global)),
         Command::Restore(command) => block_on(command.run(&global)),

@@ -93,6 +93,14 @@ impl Checkpoint {
         Some(SignedCheckpoint { checkpoint: self, text: String::from_utf8(note.to_bytes()).ok()? })
     }
 
+    /// What a text claims, before anything is verified: for whoever passes it on to those who verify.
+    ///
+    /// # Errors
+    /// It is no note of a checkpoint.
+    pub fn unverified(text: &str) -> Result<Self, NoteError> {
+        Self::parse(note(text)?.text())
+    }
+
     /// The origin that a text claims, before anything is verified: to choose the key by.
     ///
     /// # Errors

@@ -119,3 +119,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 pub async fn migrate(owner: &PgPool) -> Result<(), MigrateError> {
     MIGRATIONS.run(owner).await
 }
+
+/// Number of the last migration that this program knows.
+pub fn schema_version() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+}

@@ -28,7 +28,7 @@ pub(crate) type Commitment = (Uuid, Hash);
 pub(crate) struct Sealed<'a> {
     pub subject: SubjectId,
     pub commitment: Hash,
-    nonce: [u8; NONCE_LEN],
+    pub nonce: [u8; NONCE_LEN],
     body: &'a [u8],
 }
 
@@ -171,6 +171,17 @@ impl Room {
         sealed: &Sealed<'_>,
         key: &Cipher,
     ) -> Result<&[u8], SealError> {
+        self.open_blinded(place, index, sealed, key).map(|(_, plain)| plain)
+    }
+
+    /// [`Room::open`], with the random bytes that hide the plaintext from whoever guesses at its commitment.
+    pub(crate) fn open_blinded(
+        &mut self,
+        place: Place<'_>,
+        index: u16,
+        sealed: &Sealed<'_>,
+        key: &Cipher,
+    ) -> Result<(&[u8], &[u8]), SealError> {
         bind(&mut self.aad, index, sealed.subject);
         if self.plain.capacity() < sealed.body.len() {
             // Grown in place, it would leave what it held behind in memory.
@@ -184,14 +195,14 @@ impl Room {
                 place.stream_type, place.stream_id, place.sequence
             ))
         })?;
-        let Some((_, plain)) = opened.split_at_checked(BLIND_LEN) else {
+        let Some(parts) = opened.split_at_checked(BLIND_LEN) else {
             return Err(SealError::Malformed("shorter than its blind"));
         };
         // Blind and plaintext follow one another as they are hashed.
         if sha256(opened) != sealed.commitment {
-            return Err(SealError::Malformed("the plaintext is not what the leaf commits to"));
+            return Err(SealError::Commitment(index));
         }
-        Ok(plain)
+        Ok(parts)
     }
 }
 

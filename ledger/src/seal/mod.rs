@@ -21,7 +21,7 @@ mod keys;
 mod master;
 pub(crate) mod rotation;
 
-pub(crate) use frame::{Place, Room, parse, seal_segments, segments};
+pub(crate) use frame::{Place, Room, Sealed, parse, seal_segments, segments};
 pub(crate) use keys::{KeyStore, Known, NewKey};
 pub use master::{MasterKeys, MasterKeysError, MasterSource};
 pub use rotation::{Rotated, RotationError};
@@ -47,6 +47,9 @@ pub enum SealError {
     /// A subject without a key row: the key store does not belong to this ledger, or was restored too old.
     #[error("the key store has no key for {0}, nor says that it was destroyed")]
     NoKey(SubjectId),
+    /// The segment opens, and holds something else than its event's leaf commits to.
+    #[error("the plaintext of segment {0} is not what the leaf commits to")]
+    Commitment(u16),
     /// Another master key than the configured one is in force.
     #[error(
         "the master key `{found}` is configured, but `{needed}` is in force in this database: give that one. Nothing \

@@ -241,7 +241,7 @@ impl crate::Ledger {
 }
 
 /// The root of a perfect subtree: the number of hashes is a power of two.
-fn perfect_root(hashes: &[Hash]) -> Hash {
+pub(crate) fn perfect_root(hashes: &[Hash]) -> Hash {
     let mut level = hashes.to_vec();
     while level.len() > 1 {
         level = level.chunks_exact(2).map(|pair| parent(&pair[0], &pair[1])).collect();

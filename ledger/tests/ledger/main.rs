@@ -7,6 +7,7 @@ mod crashes;
 mod golden;
 mod golden_events;
 mod guards;
+mod manifests;
 mod outside;
 mod public_tools;
 mod races;

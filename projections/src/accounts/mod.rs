@@ -51,6 +51,7 @@ impl Projection for Accounts {
             | Event::Establishment(_)
             | Event::RelyingParty(_)
             | Event::Auditor(_)
+            | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
         }
         Ok(())
@@ -68,6 +69,7 @@ impl Projection for Accounts {
             | Event::Establishment(_)
             | Event::RelyingParty(_)
             | Event::Auditor(_)
+            | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),
         }
     }

@@ -89,6 +89,8 @@ pub fn establishments(event: &RecordedEvent) -> Vec<Uai> {
             | EstablishmentEvent::SchoolDataImportStarted { .. }
             | EstablishmentEvent::SchoolDataImported { .. },
         ) => event.stream_id.parse().into_iter().collect(),
-        Event::Account(_) | Event::RelyingParty(_) | Event::Auditor(_) | Event::Rules(_) => vec![],
+        Event::Account(_) | Event::RelyingParty(_) | Event::Auditor(_) | Event::LedgerManifest(_) | Event::Rules(_) => {
+            vec![]
+        }
     }
 }

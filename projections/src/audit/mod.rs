@@ -42,6 +42,7 @@ impl Projection for Audit {
             | Event::Account(_)
             | Event::RelyingParty(_)
             | Event::Auditor(_)
+            | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
         }
         Ok(())
@@ -121,6 +122,7 @@ fn others_concerned(event: &Event) -> Option<String> {
         | Event::Establishment(_)
         | Event::RelyingParty(_)
         | Event::Auditor(_)
+        | Event::LedgerManifest(_)
         | Event::Rules(_) => None,
     }
 }
@@ -153,6 +155,7 @@ impl Audit {
             | Event::Account(_)
             | Event::RelyingParty(_)
             | Event::Auditor(_)
+            | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
         }
         Ok(())

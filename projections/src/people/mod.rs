@@ -57,6 +57,7 @@ impl Projection for People {
             | Event::Establishment(_)
             | Event::RelyingParty(_)
             | Event::Auditor(_)
+            | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
         }
         Ok(())
@@ -75,6 +76,7 @@ impl Projection for People {
             | Event::Establishment(_)
             | Event::RelyingParty(_)
             | Event::Auditor(_)
+            | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),
         }
     }

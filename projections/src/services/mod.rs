@@ -42,7 +42,12 @@ impl Projection for Services {
                 | RelyingPartyEvent::RelyingPartyEnabled {},
             ) => self.relying_parties.want((stream_uuid(event)?,)),
             Event::RelyingParty(RelyingPartyEvent::RelyingPartyRegistered { .. }) => {}
-            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) | Event::Auditor(_) | Event::Rules(_) => {}
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Account(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => {}
         }
         Ok(())
     }
@@ -56,7 +61,12 @@ impl Projection for Services {
         match &event.event {
             Event::Establishment(establishment_event) => self.establishment(event, establishment_event),
             Event::RelyingParty(party_event) => self.relying_party(event, stream_uuid(event)?, party_event),
-            Event::Pupil(_) | Event::Guardian(_) | Event::Account(_) | Event::Auditor(_) | Event::Rules(_) => Ok(()),
+            Event::Pupil(_)
+            | Event::Guardian(_)
+            | Event::Account(_)
+            | Event::Auditor(_)
+            | Event::LedgerManifest(_)
+            | Event::Rules(_) => Ok(()),
         }
     }
 

@@ -10,6 +10,7 @@ use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
 use domain::guardian::{GuardianContact, GuardianEvent, HoldReason};
 use domain::identifiers::{Degree, GuardianLevel, Relationship};
+use domain::ledger_manifest::LedgerManifestEvent;
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
 use domain::relying_party::RelyingPartyEvent;
@@ -43,6 +44,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Guardian(event) => guardian(event),
         Event::Account(event) => account(event),
         Event::Establishment(event) => establishment(event),
+        Event::LedgerManifest(event) => ledger_manifest(event),
         Event::RelyingParty(event) => relying_party(event),
         Event::Auditor(event) => auditor(event),
         Event::Rules(event) => rules(event),
@@ -233,6 +235,14 @@ fn establishment(event: &EstablishmentEvent) -> String {
              links waiting: {}.",
             counts.pupils, counts.guardians, counts.changed, counts.refused, counts.held
         ),
+    }
+}
+
+fn ledger_manifest(event: &LedgerManifestEvent) -> String {
+    match event {
+        LedgerManifestEvent::LedgerManifestRecorded { day, size, streams, root } => {
+            format!("The manifest of {day} attests where {streams} streams stand after {size} events: {root}.")
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
 use domain::guardian::{GuardianContact, GuardianEvent, HoldReason};
 use domain::identifiers::{Degree, GuardianLevel, Relationship};
+use domain::ledger_manifest::LedgerManifestEvent;
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
 use domain::relying_party::RelyingPartyEvent;
@@ -43,6 +44,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Guardian(event) => guardian(event),
         Event::Account(event) => account(event),
         Event::Establishment(event) => establishment(event),
+        Event::LedgerManifest(event) => ledger_manifest(event),
         Event::RelyingParty(event) => relying_party(event),
         Event::Auditor(event) => auditor(event),
         Event::Rules(event) => rules(event),
@@ -235,6 +237,15 @@ fn establishment(event: &EstablishmentEvent) -> String {
             "L’import {import} se termine. Élèves lus : {}, responsables lus : {}, élèves modifiés : {}, \
              fiches refusées : {}, liens en attente : {}.",
             counts.pupils, counts.guardians, counts.changed, counts.refused, counts.held
+        ),
+    }
+}
+
+fn ledger_manifest(event: &LedgerManifestEvent) -> String {
+    match event {
+        LedgerManifestEvent::LedgerManifestRecorded { day, size, streams, root } => format!(
+            "Le manifeste du {} atteste où en sont {streams} flux après {size} événements : {root}.",
+            day.format("%d/%m/%Y")
         ),
     }
 }

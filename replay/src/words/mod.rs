@@ -1,5 +1,6 @@
 //! What the program says of events, actors and reasons: one file per language, one sentence per event variant.
 
+pub mod checks;
 mod en;
 mod fr;
 

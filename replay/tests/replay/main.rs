@@ -1,7 +1,8 @@
 //! The auditor's program against a real ledger.
 
-mod checking;
+mod bundles;
 mod digests;
+mod mutations;
 mod questions;
 mod siem;
 mod support;

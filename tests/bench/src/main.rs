@@ -1,5 +1,5 @@
 //! Measures the ledger against plain postgres-es and cqrs-es, each on a private PostgreSQL of its own that writes
-//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import|checkpoint|tokens`.
+//! to a real disk: `cargo run --release -p bench -- append|replay|lag|import|checkpoint|verify|tokens`.
 //!
 //! Every command prints a table and, as its last line, one JSON object. What is compared runs in turns within one
 //! run, several times over, and the medians count: the ratios then say more than the rates, which are the machine's.
@@ -23,6 +23,7 @@ mod server;
 #[cfg(feature = "import")]
 mod tokens;
 mod usage;
+mod verify;
 
 use clap::Parser;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ enum Command {
     Replay(replay::Options),
     /// How long a request waits to read its own write.
     Lag(lag::Options),
+    /// Verifying the whole ledger, against reading it.
+    Verify(verify::Options),
     /// Signing checkpoints: what it costs, what the proof takes to store, how many tiles one proof reads.
     Checkpoint(checkpoint::Options),
     /// Importing a whole sample of schools, until the views show it.
@@ -79,6 +82,12 @@ async fn main() -> anyhow::Result<()> {
         Command::Replay(options) => {
             let server = server::Server::start(&dir).await?;
             let result = replay::run(&server, &options).await?;
+            server.stop().await;
+            result
+        }
+        Command::Verify(options) => {
+            let server = server::Server::start(&dir).await?;
+            let result = verify::run(&server, &options).await?;
             server.stop().await;
             result
         }
