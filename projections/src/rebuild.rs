@@ -311,6 +311,10 @@ async fn read(ledger: &Ledger, from: u64, end: u64) -> Result<Read, RebuildError
     let mut count = limit(end - from);
     loop {
         match ledger.read(from, count).await {
+            Ok(events) if events.is_empty() => {
+                // The head says that there is one: waiting for it would never end.
+                return Err(ReadError::Event { position: from, reason: "missing".to_owned() }.into());
+            }
             Ok(events) => return Ok(Read::Events(events)),
             Err(ReadError::Event { position, .. }) if position > from && position - from < count.into() => {
                 count = limit(position - from);

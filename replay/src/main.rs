@@ -228,13 +228,15 @@ impl Command {
                     eprint!("\r\x1b[K");
                 }
                 let checked = checked?;
+                let format = if json { Format::Json } else { Format::Text(language) };
+                write!(out, "{}", checked.report(format))?;
+                out.flush()?;
                 let digests = digest::check(ledger, pool, |_| {}).await?;
+                // The object stands alone on the standard output.
                 if json {
-                    write!(out, "{}", checked.report(Format::Json))?;
-                    // The object stands alone on the standard output.
-                    eprint!("{}", digests.text(language));
+                    eprint!("{}", digests.text(language))
                 } else {
-                    write!(out, "{}{}", checked.report(Format::Text(language)), digests.text(language))?;
+                    write!(out, "{}", digests.text(language))?
                 }
                 if !checked.is_sound() || !digests.differing.is_empty() {
                     return Ok(ExitCode::FAILURE);

@@ -158,6 +158,11 @@ pub async fn check(
     checked.conclude(Check::ErasureEvent, erasures);
     let manifests = manifests::check(ledger, &mut checked.findings).await?;
     checked.conclude(Check::Manifest, manifests);
+    if checked.findings.count(Check::PositionGap) > 0 {
+        // Nothing can be replayed past what is missing.
+        checked.outcomes.insert(Check::ViewRows, Outcome::NotMade(NotMade::PositionsMissing));
+        return Ok(checked);
+    }
     let mut rows = 0;
     for name in Name::ALL {
         match compare(ledger, pool, name, |done| progress(Stage::View(name), done)).await {
