@@ -58,7 +58,7 @@ async fn events_of_the_domain_come_back_as_they_went_in() {
                 unit.stream::<domain::establishment::Establishment>(id, next(&mut versions, 3), vec![event])
             }
             domain::Event::LedgerManifest(event) => {
-                unit.stream::<domain::ledger_manifest::LedgerManifest>(id, next(&mut versions, 5), vec![event])
+                unit.stream::<domain::ledger_manifest::LedgerManifest>(id, next(&mut versions, 9), vec![event])
             }
             domain::Event::RelyingParty(event) => {
                 unit.stream::<domain::relying_party::RelyingParty>(id, next(&mut versions, 4), vec![event])
