@@ -65,7 +65,7 @@ fn a_wrong_variable_is_refused_at_start_by_its_name() {
 struct Service {
     child: Child,
     address: String,
-    /// What it has logged since it serves.
+    /// What it has logged.
     log: Arc<Mutex<String>>,
 }
 
@@ -97,10 +97,10 @@ impl Service {
             if entry["message"] == "serving" {
                 break entry["address"].as_str().unwrap().to_owned();
             }
-            said.push_str(&line);
+            said += &(line + "\n");
         };
         // Whoever writes into a pipe nobody reads is stopped by it.
-        let log = Arc::new(Mutex::new(String::new()));
+        let log = Arc::new(Mutex::new(said));
         let written = Arc::clone(&log);
         std::thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| *written.lock().unwrap() += &(line + "\n"))
@@ -119,7 +119,12 @@ impl Service {
     fn terminate(&mut self) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.child.wait().unwrap().success()
+        let ended = self.child.wait().unwrap().success();
+        // All that it said has been read once nobody else holds the log.
+        while Arc::strong_count(&self.log) > 1 {
+            std::thread::yield_now();
+        }
+        ended
     }
 }
 
