@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What can be rebuilt (the views) or is of the moment (sessions, flows, codes) is in neither. The master key is in
-//! neither, nor the register of erasures: [`restore`] asks for both.
+//! neither, nor the register of erasures: [`restore()`] asks for both.
 
 mod error;
 mod restore;

@@ -135,7 +135,12 @@ mod tests {
     use super::*;
 
     fn sleeper(marker: &str) -> Child {
-        Command::new("/bin/sh").args(["-c", "exec sleep 600", marker]).spawn().unwrap()
+        let mut command = Command::new("/usr/bin/env");
+        if cfg!(target_os = "linux") {
+            // Whoever started the tests in the background may have had interrupts ignored, for all of them.
+            command.arg("--default-signal=INT");
+        }
+        command.args(["/bin/sh", "-c", "exec sleep 600", marker]).spawn().unwrap()
     }
 
     fn pid(child: &Child) -> Pid {
