@@ -2,7 +2,7 @@
 
 use crate::error::AppendError;
 use crate::leaf::{Entry, NO_LEAF};
-use crate::seal::{Cipher, KeyStore, Known, MasterKeys, NewKey, Place, SealError, seal_segments};
+use crate::seal::{Cipher, KeyStore, Known, KnownKeys, MasterKeys, NewKey, Place, SealError, seal_segments};
 use crate::unit::{OutboxMessage, Unit, VaultChange};
 use crate::{outbox, vault};
 use chrono::{DateTime, Utc};
@@ -68,7 +68,7 @@ pub(crate) async fn prepare_again(
 
 async fn seal_with(
     unit: Unit,
-    known: HashMap<SubjectId, Known>,
+    known: KnownKeys,
     keys: &KeyStore,
     master: &MasterKeys,
 ) -> Result<Box<Prepared>, AppendError> {
@@ -89,7 +89,7 @@ async fn seal_with(
 
 fn seal(
     unit: Unit,
-    known: &HashMap<SubjectId, Known>,
+    known: &KnownKeys,
     keys: &KeyStore,
     master: &MasterKeys,
 ) -> Result<Box<Prepared>, SealError> {
@@ -134,7 +134,7 @@ fn seal(
 /// A cipher for each subject of the unit, and the keys made for those that have none.
 fn ciphers(
     unit: &Unit,
-    known: &HashMap<SubjectId, Known>,
+    known: &KnownKeys,
     keys: &KeyStore,
 ) -> Result<(HashMap<SubjectId, Cipher>, Vec<NewKey>), SealError> {
     let mut ciphers: HashMap<SubjectId, Cipher> = HashMap::new();
