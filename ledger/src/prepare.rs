@@ -87,12 +87,7 @@ async fn seal_with(
     sealed.map_err(|_| AppendError::Closed)?.map_err(Into::into)
 }
 
-fn seal(
-    unit: Unit,
-    known: &KnownKeys,
-    keys: &KeyStore,
-    master: &MasterKeys,
-) -> Result<Box<Prepared>, SealError> {
+fn seal(unit: Unit, known: &KnownKeys, keys: &KeyStore, master: &MasterKeys) -> Result<Box<Prepared>, SealError> {
     let (ciphers, new_keys) = ciphers(&unit, known, keys)?;
     let actor = unit.context.actor.to_string();
     let on_behalf_of = unit.context.on_behalf_of.as_ref().map(ToString::to_string);

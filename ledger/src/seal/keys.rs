@@ -3,9 +3,9 @@
 use super::{Cipher, KEY_LEN, MasterKeys, SealError, random};
 use crate::copy::{Fields, copy_out};
 use domain::ids::SubjectId;
+use rustc_hash::FxBuildHasher;
 use sqlx::PgPool;
 use sqlx::types::Uuid;
-use rustc_hash::FxBuildHasher;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -70,10 +70,7 @@ impl KeyStore {
 
     /// What is known of these subjects' keys, from the cache and in one query for the rest. A subject that never
     /// had a key is missing from the answer.
-    pub(crate) async fn get(
-        &self,
-        subjects: impl IntoIterator<Item = SubjectId>,
-    ) -> Result<KnownKeys, KeyError> {
+    pub(crate) async fn get(&self, subjects: impl IntoIterator<Item = SubjectId>) -> Result<KnownKeys, KeyError> {
         self.get_but(subjects, &HashSet::new()).await
     }
 
@@ -135,12 +132,7 @@ impl KeyStore {
     /// [`KeyStore::get`] for events recorded from one time to another (microseconds since the Unix epoch). Whoever
     /// first appears among them got their key with them: those keys lie side by side and come at a stroke. They are not
     /// put into the cache: whoever replays a ledger sees most people once, and would push out those who are there now.
-    pub(crate) async fn get_created(
-        &self,
-        subjects: Subjects,
-        from: i64,
-        to: i64,
-    ) -> Result<KnownKeys, KeyError> {
+    pub(crate) async fn get_created(&self, subjects: Subjects, from: i64, to: i64) -> Result<KnownKeys, KeyError> {
         let mut found = self.cached(&subjects);
         if subjects.len() - found.len() >= MANY {
             let statement = format!(
