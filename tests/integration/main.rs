@@ -6,3 +6,4 @@ mod faults;
 mod harness;
 mod journey;
 mod programs;
+mod relying_parties;

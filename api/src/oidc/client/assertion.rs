@@ -4,14 +4,14 @@ use super::Client;
 use crate::app::App;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientKey, RelyingParty};
+use domain::relying_party::{ClientKey, RelyingParty, Terms};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
 /// `client_assertion_type`.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// What may sign an assertion, and a DPoP proof.
+/// What may sign an assertion.
 pub const ALGORITHMS: [&str; 4] = ["ES256", "RS256", "PS256", "EdDSA"];
 /// The furthest that an assertion's end may lie ahead: so long its name is remembered.
 const MAX_LIFETIME: TimeDelta = TimeDelta::hours(1);
@@ -51,10 +51,14 @@ pub async fn proves(app: &App, token: &str, id: RelyingPartyId, party: &RelyingP
     if !expected || header.crit.is_some() {
         return Ok(false);
     }
+    let strict = by_fapi(&registration.terms);
+    if strict && header.alg == Algorithm::RS256 {
+        return Ok(false);
+    }
     // Only registered keys count: `jwk`, `jku`, `x5u` and `x5c` of the header are never looked at.
     let keys = app.client_keys.candidates(id, registration.terms.keys.as_ref(), header.kid.as_deref(), now).await;
     let verified = keys.iter().find_map(|key| verify::<Assertion>(token, header.alg, key));
-    let Some(claims) = verified.filter(|claims| is_good(claims, id, &app.config.origin(), now)) else {
+    let Some(claims) = verified.filter(|claims| is_good(claims, id, &app.config.origin(), strict, now)) else {
         return Ok(false);
     };
     first_time(app, id, &claims, now).await
@@ -86,7 +90,13 @@ pub fn verify<T: serde::de::DeserializeOwned>(token: &str, algorithm: Algorithm,
     jsonwebtoken::decode(token, &decoding, &validation).map(|data| data.claims).ok()
 }
 
-fn is_good(claims: &Assertion, id: RelyingPartyId, issuer: &str, now: DateTime<Utc>) -> bool {
+/// Whether the client is registered for the security profile FAPI 2.0: pushed requests and bound tokens alone. Its
+/// assertions then name the issuer as their only audience, as text, and are not signed by RS256 (§5.3.2.1, §5.4.1).
+fn by_fapi(terms: &Terms) -> bool {
+    terms.require_pushed_authorization_requests && terms.dpop_bound_access_tokens
+}
+
+fn is_good(claims: &Assertion, id: RelyingPartyId, issuer: &str, strict: bool, now: DateTime<Utc>) -> bool {
     let own = id.to_string();
     let ours = |audience: &Value| {
         // The issuer, or the token endpoint as older libraries write; nobody else beside us.
@@ -94,6 +104,7 @@ fn is_good(claims: &Assertion, id: RelyingPartyId, issuer: &str, now: DateTime<U
         audience == issuer || audience.strip_prefix(issuer) == Some(super::super::discovery::path::TOKEN)
     };
     let for_us = match &claims.aud {
+        audience if strict => audience == issuer,
         Value::Array(all) => !all.is_empty() && all.iter().all(ours),
         one => ours(one),
     };
