@@ -55,7 +55,15 @@ impl Browser {
         self.submit_part(page, &page.body, fields).await
     }
 
-    /// The same with the first such form in a part of the page.
+    /// Sends the form that carries this hidden field, as it is.
+    pub async fn press(&mut self, page: &Page, field: &str) -> Page {
+        let form = forms(&page.body).into_iter().find(|form| form.has(field));
+        let hidden = form.unwrap_or_else(|| panic!("no form with {field} on {page}")).hidden;
+        let (_, value) = hidden.into_iter().find(|(name, _)| name == field).expect("it is hidden");
+        self.submit(page, &[(field, &value)]).await
+    }
+
+    /// As [`Self::submit`], with the first such form in a part of the page.
     pub async fn submit_part(&mut self, page: &Page, part: &str, fields: &[(&str, &str)]) -> Page {
         let form = forms(part).into_iter().find(|form| fields.iter().all(|(name, _)| form.has(name)));
         let form = form.unwrap_or_else(|| panic!("no form with {fields:?} on {page}"));
@@ -114,7 +122,8 @@ impl Browser {
 impl Page {
     /// Where it redirects to.
     pub fn location(&self) -> Url {
-        let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_else(|| panic!("no way on: {self}"));
+        let to =
+            self.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_else(|| panic!("no way on: {self}"));
         self.url.join(to).unwrap_or_else(|error| panic!("{to}: {error}"))
     }
 

@@ -67,7 +67,10 @@ impl Family {
         until("a code in the inbox", async || {
             let page = Browser::new().open(&self.at("/demo/inbox")).await;
             let words = page.body.split(|c: char| !c.is_ascii_alphanumeric());
-            words.filter(|word| word.len() == 6).find(|word| word.bytes().all(|c| c.is_ascii_digit())).map(str::to_owned)
+            words
+                .filter(|word| word.len() == 6)
+                .find(|word| word.bytes().all(|c| c.is_ascii_digit()))
+                .map(str::to_owned)
         })
         .await
     }

@@ -101,7 +101,8 @@ fn give_away(dir: &Path) {
         return;
     }
     let passwd = fs::read_to_string("/etc/passwd").expect("who there is");
-    let line = passwd.lines().find(|line| line.starts_with("www-data:")).unwrap_or_else(|| panic!("no www-data. {INSTALL}"));
+    let line =
+        passwd.lines().find(|line| line.starts_with("www-data:")).unwrap_or_else(|| panic!("no www-data. {INSTALL}"));
     let number = |n: usize| line.split(':').nth(n).and_then(|text| text.parse::<u32>().ok());
     let mut all = vec![dir.to_owned()];
     while let Some(path) = all.pop() {
@@ -126,7 +127,11 @@ async fn lemonldap_signs_in_refreshes_and_logs_out() {
     browser.open(&format!("{}/refresh", portal.origin)).await;
     let after = portal.session(&mut browser).await;
     for changed in ["_oidc_access_token", "_oidc_refresh_token"] {
-        assert!(after[changed].is_string() && after[changed] != before[changed], "{changed}: {after}\n{}", portal.log());
+        assert!(
+            after[changed].is_string() && after[changed] != before[changed],
+            "{changed}: {after}\n{}",
+            portal.log()
+        );
     }
     assert_eq!((&after["uid"], &after["cn"]), (&before["uid"], &before["cn"]));
     portal.run(Clock::Right).await;

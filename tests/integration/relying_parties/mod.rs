@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | [`libraries`] | `openid-client` 6 (Node, certified) | secret; `private_key_jwt` | PAR and DPoP |
 //! | [`libraries`] | Authlib (Python) | secret; `private_key_jwt` | |
-//! | [`apache`] | mod_auth_openidc on Apache 2.4 (certified) | secret; `private_key_jwt` | form post; access tokens verified by Apache itself |
+//! | [`apache`] | mod_auth_openidc on Apache 2.4 (certified) | secret; `private_key_jwt` | form post; introspection of access tokens |
 //! | [`lemonldap`] | LemonLDAP::NG portal | secret | RS256 |
 //!
 //! Each test has a service, a database and a relying party of its own, on the loopback: the provider at `localhost`, the

@@ -32,7 +32,7 @@ own = {"client_secret": CLIENT_SECRET, "client_kwargs": {"token_endpoint_auth_me
 if not CLIENT_SECRET:
     method = PrivateKeyJWT(f"{ISSUER}/token", headers={"kid": "own"}, alg="ES256")
     own = {
-        "client_secret": key.as_pem(private=True),
+        "client_secret": key,
         "client_kwargs": {"token_endpoint_auth_method": "private_key_jwt"},
         "client_auth_methods": [method],
     }

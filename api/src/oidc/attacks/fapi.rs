@@ -117,13 +117,7 @@ impl Fapi {
         self.redeem_with(code, by, proof, &[("code_verifier", VERIFIER)]).await
     }
 
-    async fn redeem_with(
-        &self,
-        code: &str,
-        by: Option<&str>,
-        proof: Option<&str>,
-        more: &[(&str, &str)],
-    ) -> Answer {
+    async fn redeem_with(&self, code: &str, by: Option<&str>, proof: Option<&str>, more: &[(&str, &str)]) -> Answer {
         let mut fields = vec![("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
         fields.extend(more);
         self.send("/token", by, proof, &fields).await
