@@ -30,6 +30,7 @@
 //! [`sight`] shows who sees whom; [`client_library`] that a certified library is content; [`basic`], [`conformance`],
 //! [`fapi`] and [`logout`] go through the modules of the OpenID Foundation's conformance suite.
 
+mod addresses;
 mod authorization;
 mod basic;
 mod bearer;
