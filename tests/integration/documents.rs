@@ -48,8 +48,9 @@ fn place(words: &str) -> Option<(PathBuf, &str)> {
 fn is_a_test(file: &Path, name: &str) -> bool {
     let source = fs::read_to_string(file).unwrap_or_default();
     let Some(at) = source.find(&format!("fn {name}(")) else { return false };
-    let before: Vec<&str> = source[..at].lines().rev().skip(1).take(4).collect();
-    before.iter().take_while(|line| !line.trim().is_empty()).any(|line| {
+    // The lines above its own.
+    let above = source[..at].rsplit('\n').skip(1).take(4);
+    above.take_while(|line| !line.trim().is_empty()).any(|line| {
         let line = line.trim();
         line == "#[test]" || line.starts_with("#[tokio::test")
     })

@@ -24,7 +24,7 @@ const MAX_JTI: usize = 256;
 
 /// What a proof says (§4.2).
 #[derive(Deserialize)]
-struct Proof {
+pub(super) struct Proof {
     jti: String,
     htm: String,
     htu: String,
@@ -73,7 +73,7 @@ pub async fn proved(
 }
 
 /// The key's thumbprint and what it has signed. Here alone a key of the header counts: to have it is what is proved.
-fn read(text: &str) -> Option<(String, Proof)> {
+pub(super) fn read(text: &str) -> Option<(String, Proof)> {
     let header = jsonwebtoken::decode_header(text).ok()?;
     if header.typ.as_deref() != Some("dpop+jwt") || header.crit.is_some() || header.alg == Algorithm::RS256 {
         return None;
