@@ -164,7 +164,7 @@ impl Explanation {
 fn principal(language: Language, event: &RecordedEvent) -> String {
     match &event.on_behalf_of {
         Some(principal) => words::actor(language, principal),
-        None => language.of("lui-même (au nom de personne d’autre)", "themselves (on nobody else’s behalf)").to_owned(),
+        None => language.of("personne d’autre (en son propre nom)", "nobody else (on its own account)").to_owned(),
     }
 }
 

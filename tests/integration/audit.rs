@@ -103,9 +103,9 @@ async fn an_auditor_questions_exports_and_verifies() {
     let school = |state: &Value| state["pupil"]["enrolments"][0]["establishment"].as_str().unwrap_or("–").to_owned();
     assert_eq!(school(&json(&place, &["state", account])), other);
     assert_eq!(school(&json(&place, &["state", account, "--at", BEFORE])), college);
-    let transfer = json(&place, &["events", "--type", "PupilTransferred"]);
-    let position = transfer["events"][0]["position"].as_u64().expect("a position");
-    let earlier = (position - 2).to_string();
+    let left = json(&place, &["events", "--type", "PupilDeparted"]);
+    let position = left["events"][0]["position"].as_u64().expect("a position");
+    let earlier = (position - 1).to_string();
     assert_eq!(school(&json(&place, &["state", account, "--at", &earlier])), college);
 
     let history = json(&place, &["history", account]);
@@ -115,7 +115,8 @@ async fn an_auditor_questions_exports_and_verifies() {
     assert_eq!(before["as_of"]["effective_at"], "2026-09-05T00:00:00Z");
 
     let told = place.run("matricule-replay", ["explain", account, "establishment", "--language", "fr"]);
-    for sentence in ["en vigueur", "Par       l’import", "Pour      lui-même", "Règles    n° 1", &other, "Zoé", "--at "]
+    for sentence in
+        ["en vigueur", "Par       l’import", "Pour      personne d’autre", "Règles    n° 1", &other, "Zoé", "--at "]
     {
         assert!(told.contains(sentence), "no `{sentence}` in:\n{told}");
     }

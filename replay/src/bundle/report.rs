@@ -232,5 +232,7 @@ fn how_to_verify(language: Language) -> Section {
          “matricule-replay verify” or the independent program “matricule_verify.py” verify it offline, with the public \
          keys of the ledger and its witnesses, to be had from them and not from this file.",
     );
+    // French signs don't stand at the end or the beginning of a line.
+    let text = text.replace("« ", "«\u{a0}").replace(" »", "\u{a0}»").replace(" ;", "\u{a0};").replace(" :", "\u{a0}:");
     Section { heading: language.of("Vérifier", "Verifying").to_owned(), entries: vec![Entry::of(text)] }
 }
