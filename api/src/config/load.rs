@@ -136,6 +136,23 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         "retention.ended_entitlement: 1day at least; a school may send the next file a little late",
     );
     refuse(
+        config.retention.import_reports < super::Span::days(1),
+        "retention.import_reports: 1day at least; whoever imports must be able to read the report",
+    );
+    refuse(
+        !(100..=100_000).contains(&config.audit.daily_results),
+        "audit.daily_results: from 100, which is one answer, to 100000; more is an export in bulk",
+    );
+    let day = super::Span::days(1);
+    refuse(
+        config.audit.request_validity < super::Span::hours(1) || config.audit.request_validity > super::Span::days(30),
+        "audit.request_validity: from 1h to 30days",
+    );
+    refuse(
+        config.audit.approval_validity < super::Span::minutes(5) || config.audit.approval_validity > day,
+        "audit.approval_validity: from 5min to 1day; ask again for more",
+    );
+    refuse(
         config.backup.keys_retention > config.backup.ledger_retention,
         "backup.keys_retention: longer than backup.ledger_retention; keys alone restore nothing, make it shorter",
     );
