@@ -146,12 +146,16 @@ impl State {
     /// As a table for people.
     pub fn table(&self, language: Language) -> String {
         let unknown = || language.of("(inconnu ou effacé)", "(unknown or erased)").to_owned();
+        let no_login = || match self.status {
+            Status::Open => language.of("(pas encore attribué)", "(not given yet)").to_owned(),
+            Status::Absent | Status::Activated | Status::Disabled { .. } | Status::Closed => unknown(),
+        };
         let mut rows = vec![
             (language.of("Position", "Position"), self.position.to_string()),
             (language.of("Enregistré le", "Recorded at"), self.recorded_at.to_rfc3339()),
             (language.of("Compte", "Account"), self.account.to_string()),
             (language.of("État", "Status"), status_word(language, self.status).to_owned()),
-            (language.of("Identifiant", "Login"), self.login.clone().unwrap_or_else(unknown)),
+            (language.of("Identifiant", "Login"), self.login.clone().unwrap_or_else(no_login)),
         ];
         if self.must_change_password {
             let text = language.of("à changer à la prochaine connexion", "to be changed at the next sign-in");
