@@ -154,6 +154,17 @@ async fn from_a_schools_export_to_a_token_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn signed_in_a_guardian_takes_back_a_report_and_changes_the_password() {
+    for language in ["fr", "en"] {
+        let journey = Journey::start().await;
+        journey.import(&journey.demo.files);
+        let env = [("PASSWORD", PASSWORD), ("NEXT_PASSWORD", NEXT_PASSWORD), ("LANGUAGE", language)];
+        let name = format!("own-account-{language}");
+        journey.walk("own-account.mjs", &[env.as_slice(), &[("JOURNEY", name.as_str())]].concat());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_incident_reference_leads_to_the_request() {
     let place = Place::new();
     let service = place.serve().await;
