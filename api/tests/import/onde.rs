@@ -2,7 +2,7 @@
 
 use crate::support::{Setting, imported, uai};
 use api::import::{ImportError, ImportOptions, Summary, queue};
-use chrono::{Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -180,7 +180,7 @@ async fn a_child_of_quite_another_name_keeps_no_link() {
 async fn an_older_file_is_refused_where_its_day_is_given() {
     let setting = Setting::new().await;
     let on = |day: NaiveDate| ImportOptions { exported_on: Some(day), ..ImportOptions::default() };
-    let today = Utc::now().date_naive();
+    let today = setting.ledger.now().date_naive();
     let before = |days| today.checked_sub_days(Days::new(days)).unwrap();
     let files = || write(&setting, &HOMONYMS, &guardians());
     imported(setting.import_files(files(), &on(before(5))).await.unwrap());
