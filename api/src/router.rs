@@ -1,6 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
+use crate::pages::form_on;
 use crate::{activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -28,21 +29,21 @@ pub(crate) fn routes() -> Router<App> {
         .route("/demo/inbox", get(delivery::inbox))
         // Signing in
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
-        .route("/sign-out", post(session::sign_out))
+        .route("/sign-out", form_on("/account", post(session::sign_out)))
         .route("/account", get(session::account))
         .route("/account/password", get(session::show_own_password).post(session::change_own_password))
         .route("/account/children", get(activation::show_own_children))
-        .route("/account/children/confirm", post(activation::confirm_own_child))
-        .route("/account/children/report", post(activation::report_own_child))
+        .route("/account/children/confirm", form_on("/account/children", post(activation::confirm_own_child)))
+        .route("/account/children/report", form_on("/account/children", post(activation::report_own_child)))
         // First use and recovery
         .route("/activate", get(activation::show_identify).post(activation::identify))
         .route("/reset", get(reset::show_reset).post(reset::reset))
-        .route("/reset/identity", post(reset::reset_by_identity))
+        .route("/reset/identity", form_on("/reset", post(reset::reset_by_identity)))
         .route("/code", get(activation::show_code).post(activation::check_code))
-        .route("/code/resend", post(activation::resend_code))
+        .route("/code/resend", form_on("/code", post(activation::resend_code)))
         .route("/children", get(activation::show_children))
-        .route("/children/confirm", post(activation::confirm_child))
-        .route("/children/report", post(activation::report_child))
+        .route("/children/confirm", form_on("/children", post(activation::confirm_child)))
+        .route("/children/report", form_on("/children", post(activation::report_child)))
         .route("/new-password", get(activation::show_password).post(activation::choose_password))
         // Programs of the school information systems
         .route(import::http::UPLOAD, post(import::http::create).layer(DefaultBodyLimit::disable()))

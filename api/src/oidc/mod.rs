@@ -65,6 +65,7 @@ pub use response::FormPostPage;
 pub use services::ServicesPage;
 
 use crate::app::App;
+use crate::pages::form_on;
 use aws_lc_rs::error::Unspecified;
 use axum::Router;
 use axum::routing::{get, post};
@@ -76,17 +77,17 @@ pub fn routes() -> Router<App> {
         .route(path::JWKS, get(discovery::jwks))
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::CONTINUE, get(authorize::resume))
-        .route(path::CONSENT, post(consent::answer))
+        .route(path::CONSENT, form_on("/account", post(consent::answer)))
         .route(path::PAR, post(par::post))
         .route(path::TOKEN, post(token::post))
         .route(path::INTROSPECT, post(introspection::post))
         .route(path::REVOKE, post(revocation::post))
         .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
-        .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
+        .route(path::END_SESSION_CONFIRM, form_on(path::END_SESSION, post(end_session::confirm)))
         .route(services::PATH, get(services::show))
-        .route(services::REVOKE, post(services::revoke))
-        .route(services::EVERYWHERE, post(services::sign_out_everywhere))
+        .route(services::REVOKE, form_on(services::PATH, post(services::revoke)))
+        .route(services::EVERYWHERE, form_on(services::PATH, post(services::sign_out_everywhere)))
 }
 
 /// Whether forms of other sites may be posted here: the endpoints that the protocol opens to them. None does

@@ -21,7 +21,7 @@ pub struct View {
     pub reference: Reference,
     /// Who is signed in.
     pub user: Option<CurrentUser>,
-    /// Path and query of the page, to come back to after changing language.
+    /// Path and query at which the page is had, to come back to after changing language.
     pub here: String,
     /// Whether this is a demo, with its inbox and sample people.
     pub demo: bool,
@@ -71,6 +71,13 @@ impl View {
         };
         let from: String = url::form_urlencoded::byte_serialize(self.here.as_bytes()).collect();
         (other, format!("/language/{}?from={from}", other.code()))
+    }
+
+    /// The view of a page that is had at `here`, though this request came to another address: to that of its form,
+    /// which does not hold what the page was asked with.
+    #[must_use]
+    pub fn at(self, here: impl Into<String>) -> Self {
+        Self { here: here.into(), ..self }
     }
 
     /// A view for samples and tests.

@@ -2,7 +2,7 @@
 
 use super::address::ClientAddress;
 use super::cookies::{Cookies, Kind, cookie};
-use super::current;
+use super::current::{self, sign_in_path};
 use super::device::KnownDevice;
 use super::form::{Binding, PageForm, Submitted};
 use super::return_to::{self, ReturnTo};
@@ -318,6 +318,10 @@ fn refusal(
     // The form came with this cookie, or it would not have been accepted.
     let token = cookies.browser.as_ref().map(|browser| SignInForm::token(app, browser)).unwrap_or_default();
     let SignInForm { login, return_to, password: _ } = form;
+    let view = match &return_to {
+        Some(return_to) => view.at(sign_in_path(return_to.as_str())),
+        None => view,
+    };
     (status, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response()
 }
 
