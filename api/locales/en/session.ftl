@@ -36,15 +36,11 @@ session-account-reconsider = { $count ->
    *[other] Change these reports
 }
 
-session-account-services = My services
-session-account-password = Change my password
-session-account-password-changed = Your password has been changed. You were signed out everywhere else.
 session-own-password-title = Change my password
 session-own-password-lead = The new password works from now on. Other devices where you are signed in will be signed out.
 session-own-password-current = Current password
 session-own-password-wrong = This is not your current password. Check it and try again.
 session-own-password-submit = Save
-session-own-password-back = Back to my account
 
 error-form-expired-title = This form has expired
 error-form-expired-text = The page was left open too long, or your browser refuses cookies. Allow them for this site, reload the previous page and try again.

@@ -36,15 +36,11 @@ session-account-reconsider = { $count ->
    *[other] Revenir sur ces signalements
 }
 
-session-account-services = Mes services
-session-account-password = Changer mon mot de passe
-session-account-password-changed = Votre mot de passe est changé. Vos autres connexions en cours ont été fermées.
 session-own-password-title = Changer mon mot de passe
 session-own-password-lead = Le nouveau mot de passe servira dès maintenant. Les autres appareils où vous êtes connecté seront déconnectés.
 session-own-password-current = Mot de passe actuel
 session-own-password-wrong = Ce n’est pas votre mot de passe actuel. Vérifiez-le et réessayez.
 session-own-password-submit = Enregistrer
-session-own-password-back = Revenir à mon compte
 
 error-form-expired-title = Formulaire périmé
 error-form-expired-text = Cette page est restée ouverte trop longtemps, ou votre navigateur refuse les cookies. Autorisez-les pour ce site, rechargez la page précédente et recommencez.

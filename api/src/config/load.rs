@@ -121,6 +121,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.sessions.idle > config.sessions.absolute,
         "sessions.idle: longer than sessions.absolute; make it shorter",
     );
+    refuse(
+        config.sessions.step_up < super::Span::minutes(1),
+        "sessions.step_up: 1min at least; who has just proved to be themselves needs time to act",
+    );
     let digest = |token: &String| token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
     refuse(
         !config.imports.tokens.iter().all(digest),

@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, Utc};
-use domain::account::{Account, Password, Status};
+use domain::account::{Account, Holder, Password, Status};
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
 
@@ -30,6 +30,15 @@ pub struct CurrentUser {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
+    /// Whether it is a pupil's account, which has no children.
+    pub pupil: bool,
+}
+
+impl CurrentUser {
+    /// Who has just signed in. What the account says of its holder, the next request's look at it tells.
+    pub fn new(account: AccountId, name: String, authenticated_at: DateTime<Utc>, method: Method) -> Self {
+        Self { account, name, authenticated_at, method, pupil: false }
+    }
 }
 
 /// The sign-in page that leads back to `here` (path and query of this service).
@@ -67,6 +76,7 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
         name: account.login.as_ref().and_then(Personal::known).cloned().unwrap_or_default(),
         authenticated_at: session.authenticated_at,
         method: session.method,
+        pupil: matches!(account.holder, Some(Holder::Pupil(_))),
     }))
 }
 

@@ -165,12 +165,7 @@ pub async fn sign_in(
             let jar = current::open(&app, &cookies, account, credential, Method::Password).await?;
             let device = KnownDevice::remember(&app.ledger, &cookies.device, &login)?;
             let jar = jar.add(cookie(&app, Kind::Device, &device));
-            incident.note_user(super::CurrentUser {
-                account,
-                name: login,
-                authenticated_at: app.clock.now(),
-                method: Method::Password,
-            });
+            incident.note_user(super::CurrentUser::new(account, login, app.clock.now(), Method::Password));
             let target = form.return_to.as_ref().map_or("/account", ReturnTo::as_str);
             Ok((jar, Redirect::to(target)).into_response())
         }
