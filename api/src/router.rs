@@ -29,8 +29,11 @@ pub(crate) fn routes() -> Router<App> {
         // Signing in
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
         .route(session::STEP_UP_PATH, get(session::show_again).post(session::sign_in_again))
+        .route(session::SWITCH_PATH, post(session::switch_user))
         .route("/sign-out", post(session::sign_out))
         .route("/account", get(session::account))
+        .route(session::OWN_SESSIONS_PATH, get(session::own_sessions))
+        .route(session::END_SESSION_PATH, post(session::end_own_session))
         .route(session::WAYS_IN_PATH, get(session::ways_in))
         .route("/account/password", get(session::show_own_password).post(session::change_own_password))
         .route("/account/children", get(activation::show_own_children))

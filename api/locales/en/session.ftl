@@ -8,7 +8,6 @@ session-first-use = First visit: activate my account
 session-sign-in-wrong = The login or the password is wrong. Check both and try again.
 session-provisional-expired = This provisional password is no longer valid. Ask the school or support for a new one.
 session-not-in-use = This account is no longer in use. Please contact the school.
-session-switch = You are signed in as { $login }. Signing in here with another login will change the user.
 session-too-many = { $minutes ->
     [one] Too many attempts. Try again in a minute, or choose “Forgotten login or password”.
    *[other] Too many attempts. Try again in { $minutes } minutes, or choose “Forgotten login or password”.

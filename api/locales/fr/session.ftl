@@ -8,7 +8,6 @@ session-first-use = Première visite : activer mon compte
 session-sign-in-wrong = L’identifiant ou le mot de passe n’est pas le bon. Vérifiez-les et réessayez.
 session-provisional-expired = Ce mot de passe provisoire n’est plus valable. Demandez-en un nouveau à l’établissement ou à l’assistance.
 session-not-in-use = Ce compte n’est plus en service. Adressez-vous à l’établissement.
-session-switch = Vous êtes connecté avec l’identifiant { $login }. Vous connecter ici avec un autre identifiant changera d’utilisateur.
 session-too-many = { $minutes ->
     [one] Trop de tentatives. Réessayez dans une minute, ou choisissez « Identifiant ou mot de passe oublié ».
    *[other] Trop de tentatives. Réessayez dans { $minutes } minutes, ou choisissez « Identifiant ou mot de passe oublié ».

@@ -31,6 +31,9 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<crate::session::OwnPasswordPage>(view, &mut out);
     render::<crate::session::AgainPage>(view, &mut out);
     render::<crate::session::WaysInPage>(view, &mut out);
+    render::<crate::session::OwnSessionsPage>(view, &mut out);
+    render::<crate::session::SwitchPage>(view, &mut out);
+    render::<crate::oidc::ChoosePage>(view, &mut out);
     render::<crate::activation::IdentifyPage>(view, &mut out);
     render::<crate::activation::CodePage>(view, &mut out);
     render::<crate::activation::ChildrenPage>(view, &mut out);

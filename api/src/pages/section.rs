@@ -15,10 +15,11 @@ pub struct Section {
 pub const HOME: &str = "/account";
 
 /// Path, name, and the pages below `/account` that belong to the section too.
-const SECTIONS: [(&str, &str, &[&str]); 3] = [
+const SECTIONS: [(&str, &str, &[&str]); 4] = [
     (HOME, "section-children", &["/account/children"]),
     ("/account/services", "section-services", &[]),
     ("/account/ways-in", "section-ways-in", &["/account/password"]),
+    ("/account/sessions", "section-sessions", &["/account/sign-out-everywhere"]),
 ];
 
 /// The section that a path (without its query) belongs to, by its first page; the account's start page where it
@@ -58,6 +59,7 @@ mod tests {
             ("/account/children/confirm", "/account"),
             ("/account/services/revoke", "/account/services"),
             ("/account/password", "/account/ways-in"),
+            ("/account/sessions/end", "/account/sessions"),
             ("/account/servicesque", "/account"),
             ("/elsewhere", "/account"),
         ] {

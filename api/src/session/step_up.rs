@@ -15,6 +15,7 @@ use super::form::{Binding, PageForm, Submitted};
 use super::proving::{self, Proved};
 use super::return_to::{self, ReturnTo};
 use super::store::Method;
+use super::switch;
 use crate::access;
 use crate::app::App;
 use crate::incident::{AppError, Incident};
@@ -101,6 +102,8 @@ pub struct AgainPage {
     errors: FormErrors,
     /// What to say above the form; empty for nothing.
     notice: String,
+    /// Token of the form that lets somebody else sign in.
+    switch_token: String,
 }
 
 impl Sample for AgainPage {
@@ -114,6 +117,7 @@ impl Sample for AgainPage {
             return_to: ReturnTo::read("/account/data"),
             errors,
             notice,
+            switch_token: "…".into(),
         };
         vec![
             page(FormErrors::new(), String::new()),
@@ -125,7 +129,8 @@ impl Sample for AgainPage {
 
 fn page(app: &App, view: View, cookies: &Cookies, login: String, return_to: Option<ReturnTo>) -> AgainPage {
     let token = cookies.session.as_ref().map(|session| AgainForm::token(app, session)).unwrap_or_default();
-    AgainPage { view, token, login, return_to, errors: FormErrors::new(), notice: String::new() }
+    let (errors, notice, switch_token) = (FormErrors::new(), String::new(), switch::token(app, cookies));
+    AgainPage { view, token, login, return_to, errors, notice, switch_token }
 }
 
 /// Asks.
