@@ -139,6 +139,10 @@ fn check_storage(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
     );
     refuse(config.database.max_connections.is_some_and(|n| n < 8), "database.max_connections: 8 at least");
     refuse(
+        config.sessions.step_up < super::Span::minutes(1),
+        "sessions.step_up: 1min at least; who has just proved to be themselves needs time to act",
+    );
+    refuse(
         config.retention.access_log < super::Span::days(31),
         "retention.access_log: 31days at least; the law asks for six months to a year",
     );

@@ -147,6 +147,8 @@ pub struct Sessions {
     pub idle: Span,
     /// Ends any session.
     pub absolute: Span,
+    /// How old the last proof of identity may be for a sensitive act.
+    pub step_up: Span,
 }
 
 /// `[codes]`
@@ -340,7 +342,7 @@ impl Default for Log {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: Span::minutes(30), absolute: Span::hours(12) }
+        Self { idle: Span::minutes(30), absolute: Span::hours(12), step_up: Span::minutes(10) }
     }
 }
 
