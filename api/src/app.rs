@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Sending;
 use crate::incident::RequestLog;
-use crate::oidc::{ClientKeyCache, Keys};
+use crate::oidc::{ClientKeyCache, Keys, KnownClients};
 use crate::outbound::Outbound;
 use crate::session::Guard;
 use ledger::Ledger;
@@ -36,6 +36,8 @@ pub struct Parts {
     pub keys: Keys,
     /// Calls relying parties.
     pub outbound: Outbound,
+    /// Relying parties as last read.
+    pub clients: KnownClients,
     /// The keys of relying parties.
     pub client_keys: ClientKeyCache,
     /// What became of messages.

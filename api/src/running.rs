@@ -7,7 +7,7 @@ use crate::config::{Config, MasterKey};
 use crate::delivery::{self, Delivery};
 use crate::import;
 use crate::incident::RequestLog;
-use crate::oidc::{ClientKeyCache, Keys};
+use crate::oidc::{ClientKeyCache, Keys, KnownClients};
 use crate::outbound::Outbound;
 use crate::session::Guard;
 use anyhow::{Context, bail};
@@ -101,6 +101,7 @@ impl Running {
             views,
             keys,
             outbound,
+            clients: KnownClients::default(),
             client_keys,
             sending,
             checkpoints,

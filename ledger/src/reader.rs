@@ -127,6 +127,18 @@ impl Ledger {
         Ok(found.map(|(stream_type, event_type)| Header { stream_type, event_type }))
     }
 
+    /// The streams of one type that have events at positions from `from` on and before `to`. Reads every event between:
+    /// for whoever follows the ledger closely.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn streams_between(&self, stream_type: &str, from: u64, to: u64) -> Result<Vec<String>, ReadError> {
+        let sql =
+            "SELECT DISTINCT stream_id FROM ledger.event WHERE position >= $1 AND position < $2 AND stream_type = $3";
+        let streams = sqlx::query_scalar(sql).bind(clamp(from)).bind(clamp(to)).bind(stream_type);
+        Ok(streams.fetch_all(self.pool()).await?)
+    }
+
     async fn select<E: AnyEvent>(
         &self,
         tail: &str,

@@ -24,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AccountId, RelyingPartyId};
-use domain::relying_party::{Registration, RelyingParty};
+use domain::relying_party::Registration;
 use sqlx::types::Json;
 use uuid::Uuid;
 
@@ -201,14 +201,14 @@ async fn unpushed(
 /// The client as registered, and where the answer may go.
 async fn prove(app: &App, parameters: &Parameters) -> Result<(Registration, Target), AppError> {
     let id = client_id(parameters)?;
-    let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
-    let target = Target::prove(parameters, &party)?;
-    Ok((party.registration.ok_or(Unproven::UnknownClient)?, target))
+    let known = app.clients.get(app, id).await?;
+    let target = Target::prove(parameters, &known.party)?;
+    Ok((known.party.registration.clone().ok_or(Unproven::UnknownClient)?, target))
 }
 
 async fn registered(app: &App, id: RelyingPartyId) -> Result<Registration, AppError> {
-    let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
-    Ok(party.registration.filter(|_| party.enabled).ok_or(Unproven::UnknownClient)?)
+    let known = app.clients.get(app, id).await?;
+    Ok(known.party.registration.clone().filter(|_| known.party.enabled).ok_or(Unproven::UnknownClient)?)
 }
 
 impl<'a> Asking<'a> {

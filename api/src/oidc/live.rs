@@ -8,7 +8,7 @@ use super::who::{self, Who};
 use crate::app::App;
 use crate::incident::AppError;
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{Registration, RelyingParty};
+use domain::relying_party::Registration;
 use std::collections::BTreeSet;
 
 /// A token that is good at this moment.
@@ -77,6 +77,6 @@ impl Live {
 /// # Errors
 /// When the ledger fails.
 pub async fn registered(app: &App, id: RelyingPartyId) -> Result<Option<Registration>, AppError> {
-    let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
-    Ok(party.registration.filter(|_| party.enabled))
+    let known = app.clients.get(app, id).await?;
+    Ok(known.party.registration.clone().filter(|_| known.party.enabled))
 }

@@ -57,6 +57,7 @@ mod samples;
 pub use authorize::DeniedPage;
 pub use choose::ChoosePage;
 pub use client::keys::ClientKeyCache;
+pub use client::known::KnownClients;
 pub use codes::delete_expired;
 pub use consent::ConsentPage;
 pub use discovery::path;

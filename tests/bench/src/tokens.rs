@@ -64,7 +64,10 @@ impl Running {
     async fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let out = child.stdout.take().context("its output is piped")?;
-        let line = BufReader::new(out).lines().next_line().await?.context("it ended before it served")?;
+        let mut lines = BufReader::new(out).lines();
+        let line = lines.next_line().await?.context("it ended before it served")?;
+        // Who says more must be heard, or it would end over it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let mut provider: Provider = serde_json::from_str(&line).with_context(|| line.clone())?;
         provider.sign_in().await?;
         Ok(Self { provider, _child: child })

@@ -257,3 +257,18 @@ async fn a_change_of_method_takes_the_secret_with_it() {
     world.secret = secret.expose().to_owned();
     assert_eq!(error(&world.redeem("x").await), "invalid_grant", "known again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_read_once_until_the_ledger_has_news_of_it() {
+    let world = World::new().await;
+    let app = world.service.app();
+    let other = registry::register(&app.ledger, registration(Establishments::All), world.context()).await.unwrap().id;
+    let known = app.clients.get(app, world.client).await.unwrap();
+    assert!(known.party.enabled && known.secret(app.clock.now()).is_some());
+    registry::set_enabled(&app.ledger, other, world.context(), false).await.unwrap();
+    let again = app.clients.get(app, world.client).await.unwrap();
+    assert!(Arc::ptr_eq(&known, &again), "another's change is no news of it");
+    registry::set_enabled(&app.ledger, world.client, world.context(), false).await.unwrap();
+    let changed = app.clients.get(app, world.client).await.unwrap();
+    assert!(!changed.party.enabled, "the next request already knows");
+}

@@ -10,6 +10,7 @@
 
 pub mod assertion;
 pub mod keys;
+pub mod known;
 
 use super::error::{ErrorCode, ProtocolError, refuse};
 use super::parameters::Parameters;
@@ -20,7 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientAuthentication, Registration, RelyingParty};
+use domain::relying_party::{ClientAuthentication, Registration};
 use ledger::ReadError;
 use sqlx::PgPool;
 use zeroize::Zeroizing;
@@ -89,7 +90,8 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, parameters: &Parameter
     let by_header = headers.contains_key(header::AUTHORIZATION);
     let refused = |error| Unauthenticated::Refused { error, by_header };
     let Presented { id, proof } = read(headers, parameters).map_err(refused)?;
-    let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
+    let known = app.clients.get(app, id).await?;
+    let party = &known.party;
     let registered = party.registration.as_ref().filter(|_| party.enabled && party.id == Some(id));
     let registered = registered.ok_or_else(|| refused(INVALID))?;
     if registered.authentication != proof.method() {
@@ -98,18 +100,12 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, parameters: &Parameter
     let proved = match proof {
         Proof::Nothing => true,
         Proof::Secret(given, _) => {
-            let stored = match party.secret {
-                Some(row) => app.ledger.vault_get(row, app.clock.now()).await?,
-                None => None,
-            };
-            stored.is_some_and(|stored| constant_time::verify_slices_are_equal(&hash(&given), &stored.secret).is_ok())
+            let stored = known.secret(app.clock.now());
+            stored.is_some_and(|stored| constant_time::verify_slices_are_equal(&hash(&given), stored).is_ok())
         }
-        Proof::Assertion(token) => assertion::proves(app, &token, id, &party).await?,
+        Proof::Assertion(token) => assertion::proves(app, &token, id, party).await?,
     };
-    match party.registration {
-        Some(registration) if proved => Ok(Client { id, registration }),
-        _ => Err(refused(INVALID)),
-    }
+    if proved { Ok(Client { id, registration: registered.clone() }) } else { Err(refused(INVALID)) }
 }
 
 /// Remembers that something was used in a scope, until it has expired; false if it was used before. One statement

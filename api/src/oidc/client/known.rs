@@ -1,0 +1,115 @@
+//! What is known of clients without asking the database at every request.
+//!
+//! A relying party changes by events only. So what was read stays true until the ledger has an event of its stream,
+//! and whoever asks first after the ledger has grown looks whether there was one, for all clients at once. Nobody is
+//! served by a registration that this instance could have known to be old.
+
+use crate::app::App;
+use chrono::{DateTime, Utc};
+use cqrs_es::Aggregate;
+use domain::ids::RelyingPartyId;
+use domain::relying_party::RelyingParty;
+use ledger::{Ledger, ReadError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zeroize::Zeroizing;
+
+/// Clients kept in memory; with more, all are read anew.
+const CAPACITY: usize = 10_000;
+/// A ledger that has grown by more (an import, mostly) is not looked through: all clients are read anew.
+const FAR: u64 = 5_000;
+
+/// A relying party, and what its secret is compared with.
+pub struct KnownClient {
+    /// As its events make it.
+    pub party: RelyingParty,
+    secret: Option<(Zeroizing<Vec<u8>>, Option<DateTime<Utc>>)>,
+}
+
+impl KnownClient {
+    /// The hash of its secret, if it has one that still holds.
+    pub fn secret(&self, now: DateTime<Utc>) -> Option<&[u8]> {
+        let (hash, expires_at) = self.secret.as_ref()?;
+        expires_at.is_none_or(|expires_at| expires_at > now).then_some(hash)
+    }
+}
+
+/// The clients read so far.
+#[derive(Default)]
+pub struct KnownClients {
+    known: Mutex<Known>,
+    /// Held by whoever looks through the ledger's growth: one for all.
+    looking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// All events before this position are taken into account.
+    at: u64,
+    clients: HashMap<RelyingPartyId, Arc<KnownClient>>,
+}
+
+impl KnownClients {
+    /// The relying party as the ledger has it now; one that never was has no id.
+    ///
+    /// # Errors
+    /// When the ledger can't be read.
+    pub async fn get(&self, app: &App, id: RelyingPartyId) -> Result<Arc<KnownClient>, ReadError> {
+        self.follow(&app.ledger).await?;
+        let at = {
+            let known = self.lock();
+            if let Some(client) = known.clients.get(&id) {
+                return Ok(client.clone());
+            }
+            known.at
+        };
+        let party = app.ledger.load::<RelyingParty>(&id.to_string()).await?.aggregate;
+        let secret = match party.secret {
+            Some(row) => app.ledger.vault_get(row, app.clock.now()).await?,
+            None => None,
+        };
+        let secret = secret.map(|secret| (secret.secret, secret.expires_at));
+        let client = Arc::new(KnownClient { party, secret });
+        let mut known = self.lock();
+        // What happened since is looked through from `at` on; once somebody has, this may be older than that.
+        if known.at == at && client.party.id.is_some() {
+            if known.clients.len() >= CAPACITY {
+                known.clients.clear();
+            }
+            known.clients.insert(id, client.clone());
+        }
+        Ok(client)
+    }
+
+    /// Forgets the clients that the ledger has news of.
+    async fn follow(&self, ledger: &Ledger) -> Result<(), ReadError> {
+        if self.lock().at >= ledger.size() {
+            return Ok(());
+        }
+        let _alone = self.looking.lock().await;
+        let (from, size) = (self.lock().at, ledger.size());
+        if from >= size {
+            return Ok(());
+        }
+        let changed = match size - from {
+            ..=FAR => Some(ledger.streams_between(RelyingParty::TYPE, from, size).await?),
+            _ => None,
+        };
+        let mut known = self.lock();
+        match changed {
+            Some(streams) => {
+                for id in streams.iter().filter_map(|id| id.parse().ok()) {
+                    known.clients.remove(&id);
+                }
+            }
+            None => known.clients.clear(),
+        }
+        known.at = size;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        // Each change to it is whole by itself.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
