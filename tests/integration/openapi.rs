@@ -22,7 +22,7 @@ async fn serve() -> (Place, Service) {
 fn hold(place: &Place, description: &str, headers: &[(&str, &str)]) {
     let program = root().join("target/python/schemathesis/bin/schemathesis");
     let mut command = Command::new(&program);
-    command.current_dir(place.files()).args(["run", description, "--max-time", SECONDS, "--workers", "2"]);
+    command.current_dir(place.files()).args(["run", description, "--max-time", SECONDS, "--workers", "1"]);
     command.args(["--config-file"]);
     let command = command.arg(root().join("tests/openapi/schemathesis.toml"));
     for (name, value) in headers {
