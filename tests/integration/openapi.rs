@@ -22,9 +22,9 @@ async fn serve() -> (Place, Service) {
 fn hold(place: &Place, description: &str, headers: &[(&str, &str)]) {
     let program = root().join("target/python/schemathesis/bin/schemathesis");
     let mut command = Command::new(&program);
-    command.current_dir(place.files()).args(["run", description, "--max-time", SECONDS, "--workers", "2"]);
-    command.args(["--config-file"]);
-    let command = command.arg(root().join("tests/openapi/schemathesis.toml"));
+    command.current_dir(place.files()).arg("--config-file").arg(root().join("tests/openapi/schemathesis.toml"));
+    // One worker: with two, CPython 3.11 now and then fails to import.
+    command.args(["run", description, "--max-time", SECONDS, "--workers", "1"]);
     for (name, value) in headers {
         command.args(["-H", &format!("{name}: {value}")]);
     }

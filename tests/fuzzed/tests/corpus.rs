@@ -21,6 +21,20 @@ fn every_input_of_the_corpus_holds() {
     }
 }
 
+/// Else nothing near them would be found out.
+#[test]
+fn good_tokens_are_taken_for_what_they_are_and_nothing_else() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/token");
+    for kind in ["id-token", "access-token", "assertion", "proof"] {
+        let token = std::fs::read_to_string(corpus.join(format!("seed-{kind}"))).unwrap();
+        assert_eq!(api::oidc::fuzzing::taken_for(&token), [kind]);
+    }
+    for other in ["logout-token", "proof-without-key"] {
+        let token = std::fs::read_to_string(corpus.join(format!("seed-{other}"))).unwrap();
+        assert!(api::oidc::fuzzing::taken_for(&token).is_empty(), "{other}");
+    }
+}
+
 /// Without a guide to new code, but on any compiler: inputs of the corpus with bytes changed, cut, doubled and mixed.
 /// `FUZZED_SECONDS` sets how long for each target, `FUZZED_SEED` where it starts.
 #[test]

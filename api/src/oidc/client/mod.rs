@@ -155,7 +155,10 @@ fn read(headers: &HeaderMap, parameters: &Parameters) -> Result<Presented, Proto
         (id, Proof::Secret(secret, ClientAuthentication::ClientSecretBasic))
     } else if let Some(token) = assertion {
         if parameters.get("client_assertion_type") != Some(assertion::TYPE) {
-            return Err(refuse(ErrorCode::InvalidRequest, "client_assertion_type must be …:jwt-bearer of RFC 7523"));
+            return Err(refuse(
+                ErrorCode::InvalidRequest,
+                "client_assertion_type must be the jwt-bearer one of RFC 7523",
+            ));
         }
         let claimed = assertion::claimed(token).ok_or(INVALID)?;
         (claimed.to_string(), Proof::Assertion(token.to_owned()))
