@@ -142,6 +142,11 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
+    let unheard = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(unheard) {
+        // Whoever read along, as `head` does, has read enough.
+        return ExitCode::FAILURE;
+    }
     eprintln!("matricule-replay: {error:#}");
     ExitCode::FAILURE
 }
@@ -206,22 +211,7 @@ impl Command {
             Self::Question(question) => question.answer(opened, language, purpose, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
-                let mut told = Vec::new();
-                let found = incident(ledger, pool, reference, language, &mut told).await?;
-                let events = ledger.read_by_reference(reference.compact()).await?;
-                let query = Query {
-                    name: "incident",
-                    concerned: trace::of_events(&events),
-                    purpose,
-                    filter: Some(format!("reference={}", reference.compact())),
-                    results: events.len() as u64,
-                    ..Query::default()
-                };
-                trace::staff_read(ledger, pool, query).await?;
-                out.write_all(&told)?;
-                if !found {
-                    return Ok(ExitCode::FAILURE);
-                }
+                return tell_incident(opened, language, purpose, reference, &mut out).await;
             }
             Self::Export { what, purpose: what_for, out: file, without_personal_data, vkeys } => {
                 offline::export(opened, &what, &what_for, file, !without_personal_data, &vkeys, language).await?;
@@ -235,34 +225,66 @@ impl Command {
                     believed.trust.logs = offline::stored_keys(ledger).await?.logs;
                     believed.own_keys = !believed.trust.logs.is_empty();
                 }
-                let live = std::io::stderr().is_terminal();
-                let checked = check(&opened.ledger, &opened.pool, &believed, |stage, done| {
-                    if live {
-                        eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
-                    }
-                })
-                .await;
-                if live {
-                    eprint!("\r\x1b[K");
-                }
-                let checked = checked?;
-                let format = if json { Format::Json } else { Format::Text(language) };
-                write!(out, "{}", checked.report(format))?;
-                out.flush()?;
-                let digests = digest::check(ledger, pool, |_| {}).await?;
-                // The object stands alone on the standard output.
-                if json {
-                    eprint!("{}", digests.text(language))
-                } else {
-                    write!(out, "{}", digests.text(language))?
-                }
-                if !checked.is_sound() || !digests.differing.is_empty() {
-                    return Ok(ExitCode::FAILURE);
-                }
+                return tell_checks(opened, language, &believed, json, &mut out).await;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn tell_incident(
+    Opened { ledger, pool, .. }: &Opened,
+    language: Language,
+    purpose: Option<String>,
+    reference: Reference,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let mut told = Vec::new();
+    let found = incident(ledger, pool, reference, language, &mut told).await?;
+    let events = ledger.read_by_reference(reference.compact()).await?;
+    let query = Query {
+        name: "incident",
+        concerned: trace::of_events(&events),
+        purpose,
+        filter: Some(format!("reference={}", reference.compact())),
+        results: events.len() as u64,
+        ..Query::default()
+    };
+    trace::staff_read(ledger, pool, query).await?;
+    out.write_all(&told)?;
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn tell_checks(
+    Opened { ledger, pool, .. }: &Opened,
+    language: Language,
+    believed: &Believed,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let live = std::io::stderr().is_terminal();
+    let checked = check(ledger, pool, believed, |stage, done| {
+        if live {
+            eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
+        }
+    })
+    .await;
+    if live {
+        eprint!("\r\x1b[K");
+    }
+    let checked = checked?;
+    let format = if json { Format::Json } else { Format::Text(language) };
+    write!(out, "{}", checked.report(format))?;
+    out.flush()?;
+    let digests = digest::check(ledger, pool, |_| {}).await?;
+    // The object stands alone on the standard output.
+    if json {
+        eprint!("{}", digests.text(language));
+    } else {
+        write!(out, "{}", digests.text(language))?;
+    }
+    let sound = checked.is_sound() && digests.differing.is_empty();
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn stage_word(language: Language, stage: Stage) -> String {

@@ -151,12 +151,16 @@ impl State {
     pub fn table(&self, language: Language) -> String {
         let clock = language.of("%d/%m/%Y %H:%M:%S%.6f UTC", "%Y-%m-%d %H:%M:%S%.6f UTC");
         let unknown = || language.of("(inconnu ou effacé)", "(unknown or erased)").to_owned();
+        let no_login = || match self.status {
+            Status::Open => language.of("(pas encore attribué)", "(not given yet)").to_owned(),
+            Status::Absent | Status::Activated | Status::Disabled { .. } | Status::Closed => unknown(),
+        };
         let mut rows = vec![
             (language.of("Position", "Position"), self.position.to_string()),
             (language.of("Enregistré le", "Recorded at"), self.recorded_at.format(clock).to_string()),
             (language.of("Compte", "Account"), self.account.to_string()),
             (language.of("État", "Status"), status_word(language, self.status).to_owned()),
-            (language.of("Identifiant", "Login"), self.login.clone().unwrap_or_else(unknown)),
+            (language.of("Identifiant", "Login"), self.login.clone().unwrap_or_else(no_login)),
         ];
         if let Some(time) = self.effective_at {
             rows.insert(2, (language.of("En vigueur le", "Effective by"), time.format(clock).to_string()));

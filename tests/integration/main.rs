@@ -2,8 +2,11 @@
 //! relying party on a client library that nobody here wrote.
 
 mod audit;
+mod documents;
 mod elsewhere;
 mod faults;
 mod harness;
 mod journey;
+mod openapi;
 mod programs;
+mod relying_parties;

@@ -37,10 +37,7 @@ pub struct Erase {
 impl Erase {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         let config = global.load()?;
-        let beside = Beside::open(&config).await?;
-        let done = self.erase(&config, &beside).await;
-        beside.close().await;
-        done
+        Beside::over(&config, async |beside| self.erase(&config, beside).await).await
     }
 
     async fn erase(self, config: &Config, beside: &Beside) -> anyhow::Result<()> {

@@ -34,31 +34,30 @@ impl KeysCommand {
             Self::Rotate { now } => now,
             Self::RotateMaster { another } => return block_on(rotate_master(global, another)),
         };
-        block_on(async {
-            let beside = Beside::open(&global.load()?).await?;
+        block_on(Beside::over(&global.load()?, async |beside| {
             let keys = Keys::new(beside.db.clone(), beside.ledger.clone());
-            let rotated = keys.rotate(beside.ledger.now(), at_once).await;
-            beside.close().await;
-            println!("Tokens are now signed by {}; running services follow within a minute.", rotated?.join(" and "));
+            let rotated = keys.rotate(beside.ledger.now(), at_once).await?;
+            println!("Tokens are now signed by {}; running services follow within a minute.", rotated.join(" and "));
             Ok(())
-        })
+        }))
     }
 }
 
 async fn rotate_master(global: &Global, another: bool) -> anyhow::Result<()> {
-    let beside = Beside::open(&global.load()?).await?;
     let (live, mut seen) = (std::io::stderr().is_terminal(), 0_u64);
-    let rotated = beside.ledger.rotate_master(another, |rows| {
-        seen += rows;
-        if live {
-            eprint!("\r\x1b[K{seen} rows");
-        }
-    });
-    let rotated = rotated.await;
+    let rotate = async |beside: &Beside| {
+        let rotated = beside.ledger.rotate_master(another, |rows| {
+            seen += rows;
+            if live {
+                eprint!("\r\x1b[K{seen} rows");
+            }
+        });
+        Ok(rotated.await)
+    };
+    let rotated = Beside::over(&global.load()?, rotate).await?;
     if live {
         eprint!("\r\x1b[K");
     }
-    beside.close().await;
     let Rotated { renewed, sealing, old_file, ended_before } = rotated?;
     if let Some(ended) = ended_before {
         println!(

@@ -104,6 +104,27 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     };
     check_origin(config, &mut refuse);
+    check_storage(config, &mut refuse);
+    check_ways_in(config, &mut refuse);
+    refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
+    refuse(
+        config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()
+            && tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err(),
+        "log.filter: write it as `info` or `warn,api=debug`",
+    );
+    refuse(
+        config.demo.inbox && !config.listen.ip().is_loopback(),
+        "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
+    );
+    config.imports.faults().into_iter().for_each(|fault| refuse(true, fault));
+    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
+    let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
+    outgoing.for_each(|fault| refuse(true, fault));
+    if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
+}
+
+/// Where everything is kept, and how long.
+fn check_storage(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
     refuse(
         [config.master_key.file.is_some(), config.master_key.value.is_some(), config.master_key.command.is_some()]
             .into_iter()
@@ -118,15 +139,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     );
     refuse(config.database.max_connections.is_some_and(|n| n < 8), "database.max_connections: 8 at least");
     refuse(
-        config.sessions.idle > config.sessions.absolute,
-        "sessions.idle: longer than sessions.absolute; make it shorter",
+        config.sessions.step_up < super::Span::minutes(1),
+        "sessions.step_up: 1min at least; who has just proved to be themselves needs time to act",
     );
-    let digest = |token: &String| token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    refuse(
-        !config.imports.tokens.iter().all(digest),
-        "imports.tokens: give the SHA-256 of each token, 64 hexadecimal digits, not the token itself",
-    );
-    refuse(!(0.0..=1.0).contains(&config.imports.departure_share), "imports.departure_share: a number from 0 to 1");
     refuse(
         config.retention.access_log < super::Span::days(31),
         "retention.access_log: 31days at least; the law asks for six months to a year",
@@ -160,6 +175,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.backup.keys_dir.is_some() && config.backup.keys_dir == config.backup.ledger_dir,
         "backup.keys_dir: the same as backup.ledger_dir; keep keys apart from what they open",
     );
+}
+
+/// How people and relying parties come in.
+fn check_ways_in(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
+    refuse(
+        config.sessions.idle > config.sessions.absolute,
+        "sessions.idle: longer than sessions.absolute; make it shorter",
+    );
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
     refuse(config.passwords.min_length < 8, "passwords.min_length: 8 at least");
@@ -172,20 +195,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.oidc.refresh_token_grace > super::Span::minutes(2),
         "oidc.refresh_token_grace: 2min at most; it is for a client that lost an answer",
     );
-    refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
-    refuse(
-        config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()
-            && tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err(),
-        "log.filter: write it as `info` or `warn,api=debug`",
-    );
-    refuse(
-        config.demo.inbox && !config.listen.ip().is_loopback(),
-        "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
-    );
-    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
-    let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
-    outgoing.for_each(|fault| refuse(true, fault));
-    if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
 }
 
 /// Where the pages are.

@@ -6,6 +6,7 @@
 //! Each later source overrides the ones before. In the environment, a key of a section is written with two
 //! underscores: `MATRICULE_SMTP__HOST` is `host` of `[smtp]`. `DATABASE_URL` is `url` of `[database]`.
 
+mod imports;
 mod load;
 mod outgoing;
 mod proof;
@@ -13,6 +14,7 @@ mod proof;
 mod tests;
 mod values;
 
+pub use imports::Imports;
 use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
@@ -145,6 +147,8 @@ pub struct Sessions {
     pub idle: Span,
     /// Ends any session.
     pub absolute: Span,
+    /// How old the last proof of identity may be for a sensitive act.
+    pub step_up: Span,
 }
 
 /// `[codes]`
@@ -215,22 +219,6 @@ pub struct Operator {
     pub name: Option<String>,
     /// Where users reach it: a mail address, a phone number, a postal address.
     pub contact: Option<String>,
-}
-
-/// `[imports]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Imports {
-    /// SHA-256, hexadecimal, of each token that opens `/api/imports`.
-    pub tokens: Vec<String>,
-    /// The largest share of an establishment's pupils that may leave by not being in its export, 0 to 1.
-    pub departure_share: f64,
-}
-
-impl Default for Imports {
-    fn default() -> Self {
-        Self { tokens: Vec::new(), departure_share: 0.3 }
-    }
 }
 
 /// `[audit]`
@@ -354,7 +342,7 @@ impl Default for Log {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: Span::minutes(30), absolute: Span::hours(12) }
+        Self { idle: Span::minutes(30), absolute: Span::hours(12), step_up: Span::minutes(10) }
     }
 }
 

@@ -183,25 +183,36 @@ pub async fn check(
         checked.outcomes.insert(Check::ViewRows, Outcome::NotMade(NotMade::PositionsMissing));
         return Ok(checked);
     }
+    let rows = compare_views(ledger, pool, progress, &mut checked.findings).await?;
+    checked.conclude(Check::ViewRows, rows);
+    Ok(checked)
+}
+
+/// Holds every view against its replay; how many rows were looked at.
+async fn compare_views(
+    ledger: &Ledger,
+    pool: &PgPool,
+    mut progress: impl FnMut(Stage, u64) + Send,
+    findings: &mut Findings,
+) -> Result<u64, CheckError> {
     let mut rows = 0;
     for name in Name::ALL {
         match compare(ledger, pool, name, |done| progress(Stage::View(name), done)).await {
             Ok(compared) => {
                 rows += compared.tables.iter().map(|table| table.rows).sum::<u64>();
-                differences(&compared, &mut checked.findings);
+                differences(&compared, findings);
             }
             // The ledger can't be replayed: what is wrong with it is told above.
             Err(
                 error @ (RebuildError::Fault { .. }
                 | RebuildError::Ledger(ReadError::Event { .. } | ReadError::Seal(_))),
             ) => {
-                checked.findings.push(Finding::of(Check::ViewRows, format!("{name}: {error}")));
+                findings.push(Finding::of(Check::ViewRows, format!("{name}: {error}")));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    checked.conclude(Check::ViewRows, rows);
-    Ok(checked)
+    Ok(rows)
 }
 
 /// Each row that differs is a finding, named by its key, which is an opaque id.
