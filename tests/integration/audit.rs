@@ -223,9 +223,18 @@ async fn who_was_erased_stays_erased_when_an_older_backup_comes_back() {
     assert!(checked.status.success() && told.contains("given up, not extended"), "{told}");
     assert!(told.contains("disque perdu"), "{told}");
     let service = target.serve().await;
-    let page = reqwest::get(format!("{}/log/2/recovery", service.origin)).await;
-    // Published once the service has signed as the new log.
-    drop(page);
+    // What the log's key says of it, for everyone, once the service has signed as the new log.
+    let (address, patience) = (format!("{}/log/2/recovery", service.origin), Instant::now() + Duration::from_secs(60));
+    let statement = loop {
+        let answer = reqwest::get(&address).await.expect("the service answers");
+        if answer.status().is_success() {
+            break answer.text().await.expect("a statement");
+        }
+        assert!(Instant::now() < patience, "{address} answers {}", answer.status());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(statement.starts_with("matricule-recovery/1\norigin localhost"), "{statement}");
+    assert!(statement.contains("gives-up localhost") && statement.contains("disque perdu"), "{statement}");
     assert_eq!(json(&target, &["state", account])["pupil"]["name"], Value::Null);
     service.stop();
 

@@ -57,8 +57,10 @@ impl FromRequestParts<App> for Asker {
             None => None,
         };
         let Some((id, number)) = known else {
-            let refused = AppError::refused(StatusCode::UNAUTHORIZED, "unauthorized");
-            return Err(refused.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")).into());
+            let detail = "Show an auditor's credential that is in force, in the header Authorization: Bearer …";
+            let mut refused = problem(StatusCode::UNAUTHORIZED, "unauthorized", detail, &incident);
+            refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return Err(Refused(refused));
         };
         // Headers are bytes; purposes are written in French.
         let purpose = parts.headers.get(PURPOSE).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());

@@ -125,7 +125,7 @@ impl Restore {
         let from = From { ledger: self.ledger, keys: self.keys, registers };
         let restored = restore(&database, master, &from).await;
         let compared = match &restored {
-            Ok(restored) => against_last(last.as_ref(), &database, restored.size).await,
+            Ok(restored) => against_last(last.as_ref(), &database, restored.size, self.without_keys).await,
             Err(_) => Ok(String::new()),
         };
         database.close().await;
@@ -143,19 +143,26 @@ impl Restore {
 }
 
 /// What the last checkpoint says of the restored tree.
-async fn against_last(last: Option<&Checkpoint>, database: &Database, size: u64) -> anyhow::Result<String> {
+async fn against_last(
+    last: Option<&Checkpoint>,
+    database: &Database,
+    size: u64,
+    archive: bool,
+) -> anyhow::Result<String> {
     let Some(last) = last else {
         return Ok("No checkpoint is kept here: the tree was compared with the backup's alone. Give one with \
                    --checkpoint."
             .to_owned());
     };
     if last.size > size {
-        return Ok(format!(
-            "The last checkpoint is of {} events: the {} after the backup are lost. No checkpoint is signed until \
-             somebody says why: matricule checkpoint recover --reason …",
-            last.size,
-            last.size - size
-        ));
+        let (of, after) = (last.size, last.size - size);
+        return Ok(match archive {
+            true => format!("The last checkpoint is of {of} events: the {after} after the backup are not in it."),
+            false => format!(
+                "The last checkpoint is of {of} events: the {after} after the backup are lost. No checkpoint is signed \
+                 until somebody says why: matricule checkpoint recover --reason …"
+            ),
+        });
     }
     let pool = database.pool(Role::Service, 1).await?;
     let root = Tree::new(pool.clone()).root(last.size).await;

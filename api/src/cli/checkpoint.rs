@@ -59,7 +59,8 @@ impl CheckpointCommand {
                 }
                 for recovery in ledger.recoveries().await? {
                     let origin = origin_of(&settings.origin, recovery.generation);
-                    println!("Recovery:  {origin} from {} on, {}", recovery.recorded_at, recovery.reason);
+                    let signed = if recovery.statement.is_some() { "signed" } else { "not signed" };
+                    println!("Recovery:  {origin} from {} on, {signed}: {}", recovery.recorded_at, recovery.reason);
                 }
             }
             Self::Recover { reason } => {
