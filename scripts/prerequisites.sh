@@ -95,6 +95,33 @@ need_openssl() {
   command -v openssl >/dev/null || install_packages "the test of timestamps" openssl openssl
 }
 
+# The relying parties of tests/integration/relying_parties that are packaged: both run on a port of their own, as www-data.
+need_relying_parties() {
+  local missing=""
+  command -v apache2 >/dev/null || missing="apache2"
+  compgen -G '/usr/lib*/apache2/modules/mod_auth_openidc.so' >/dev/null || missing="$missing libapache2-mod-auth-openidc"
+  # With what it recommends: the portal's own libraries are among that.
+  [ -f /usr/share/perl5/Lemonldap/NG/Portal.pm ] || missing="$missing lemonldap-ng"
+  command -v faketime >/dev/null || missing="$missing faketime"
+  [ -z "$missing" ] && return
+  command -v apt-get >/dev/null || die "The tests of relying parties need Debian's packages $missing, or the same installed otherwise."
+  install_packages "real relying parties to test against" "$missing" ""
+}
+
+# python_environment NAME REQUIREMENTS: an environment of its own under target/python, with exactly what the file names.
+python_environment() {
+  local place="target/python/$1"
+  if [ ! -f "$place/requirements.txt" ] || ! cmp -s "$2" "$place/requirements.txt"; then
+    command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null ||
+      install_packages "Python, for relying parties and checks of the API" "python3 python3-venv" python
+    say "Installing the Python packages of $2"
+    rm -rf "$place"
+    python3 -m venv "$place"
+    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+    cp "$2" "$place/requirements.txt"
+  fi
+}
+
 need_chromium() {
   [ -n "${CHROMIUM:-}" ] && return
   CHROMIUM=$(find_chromium)

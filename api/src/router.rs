@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::pages::form_on;
-use crate::{activation, audit, delivery, headers, import, incident, oidc, pages, proof, reset, session};
+use crate::{activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -49,6 +49,7 @@ pub(crate) fn routes() -> Router<App> {
         .route(import::http::UPLOAD, post(import::http::create).layer(DefaultBodyLimit::disable()))
         .route("/api/imports/{id}", get(import::http::status))
         .route("/api/imports/{id}/report", get(import::http::report))
+        .route("/api/openapi.json", get(openapi::describe))
         // Auditors
         .merge(audit::routes())
         // Supervision

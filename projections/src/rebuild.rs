@@ -187,7 +187,8 @@ impl Copy {
         let mut next = self.next;
         self.read_skips().await?;
         let mut transaction = self.connection.begin_with(session::begin_closed(name)).await?;
-        // The live view must not go back: add what it has and the copy has not.
+        // The live view must not go back: add what it has and the copy has not, once no batch moves its checkpoint.
+        tables::hold_checkpoint(&mut transaction, live).await?;
         let reached = tables::checkpoint(&mut transaction, live).await?.map_or(0, |checkpoint| checkpoint.next);
         while next < reached {
             let applied = match read(ledger, next, reached).await? {

@@ -1,6 +1,6 @@
 //! What relying parties read first: the provider's metadata and its public keys.
 
-use super::{client, scopes, tokens};
+use super::{client, dpop, scopes, tokens};
 use crate::app::App;
 use crate::incident::AppError;
 use axum::Json;
@@ -59,7 +59,7 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
         "pushed_authorization_request_endpoint": at(path::PAR),
         "require_pushed_authorization_requests": false,
         "token_endpoint": at(path::TOKEN),
-        "dpop_signing_alg_values_supported": client::assertion::ALGORITHMS,
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "userinfo_endpoint": at(path::USERINFO),
         "introspection_endpoint": at(path::INTROSPECT),
         "revocation_endpoint": at(path::REVOKE),

@@ -25,6 +25,7 @@ mod end_session;
 mod endpoint;
 mod entitlement;
 mod error;
+pub mod fuzzing;
 mod grants;
 mod hints;
 mod introspection;

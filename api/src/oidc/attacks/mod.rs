@@ -27,15 +27,19 @@
 //! | 46 acting for someone | `exchange::…` |
 //! | 30 logout | `logout::point_30_…` (two) |
 //!
-//! [`sight`] shows who sees whom; [`client_library`] that a certified library is content.
+//! [`sight`] shows who sees whom; [`client_library`] that a certified library is content; [`basic`], [`conformance`],
+//! [`fapi`] and [`logout`] go through the modules of the OpenID Foundation's conformance suite.
 
+mod addresses;
 mod authorization;
+mod basic;
 mod bearer;
 mod client_library;
 mod clients;
 mod codes;
 mod conformance;
 mod exchange;
+mod fapi;
 mod introspection;
 mod logout;
 mod possession;
