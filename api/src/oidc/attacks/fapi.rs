@@ -307,8 +307,9 @@ async fn par_request_uris_are_one_time_in_time_and_their_clients() {
     // Looked at, and brought again to sign in: only the answer uses it up.
     let uri = fapi.pushed(&[]).await;
     let path = fapi.path(&uri);
+    let mut other = fapi.world.service.browser();
     for _ in 0..2 {
-        let looked = fapi.world.service.browser().get(&path).await;
+        let looked = other.get(&path).await;
         assert!(looked.location().starts_with("/sign-in?"), "{} {}", looked.status, looked.location());
     }
     let answer = fapi.bring(&uri).await;

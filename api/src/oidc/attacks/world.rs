@@ -234,6 +234,13 @@ impl World {
         browser
     }
 
+    /// The same browser after its user has proved anew who they are.
+    pub async fn signed_in_again(&self, browser: &Browser) -> Browser {
+        let mut fresh = self.signed_in().await;
+        fresh.cookies.insert("request".to_owned(), browser.cookies["request"].clone());
+        fresh
+    }
+
     /// The path of a good authorization request, with some parameters changed (`None` leaves one out).
     pub fn request(&self, change: &[(&str, Option<&str>)]) -> String {
         let client = self.client.to_string();
