@@ -92,7 +92,13 @@ need_go() {
 }
 
 need_openssl() {
-  command -v openssl >/dev/null || install_packages "the test of timestamps" openssl openssl
+  command -v openssl >/dev/null || install_packages "the tests of timestamps and of the outside verifier" openssl openssl
+}
+
+# The outside verifier of audit bundles needs nothing but its standard library.
+need_python() {
+  command -v python3 >/dev/null || install_packages "the outside verifier of audit bundles" python3 python3
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "Python 3.9 or later is needed."
 }
 
 # The relying parties of tests/integration/relying_parties that are packaged: both run on a port of their own, as www-data.

@@ -29,8 +29,13 @@ pub(crate) fn routes() -> Router<App> {
         .route("/demo/inbox", get(delivery::inbox))
         // Signing in
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
+        .route(session::STEP_UP_PATH, get(session::show_again).post(session::sign_in_again))
+        .route(session::SWITCH_PATH, form_on("/account", post(session::switch_user)))
         .route("/sign-out", form_on("/account", post(session::sign_out)))
         .route("/account", get(session::account))
+        .route(session::OWN_SESSIONS_PATH, get(session::own_sessions))
+        .route(session::END_SESSION_PATH, form_on(session::OWN_SESSIONS_PATH, post(session::end_own_session)))
+        .route(session::WAYS_IN_PATH, get(session::ways_in))
         .route("/account/password", get(session::show_own_password).post(session::change_own_password))
         .route("/account/children", get(activation::show_own_children))
         .route("/account/children/confirm", form_on("/account/children", post(activation::confirm_own_child)))

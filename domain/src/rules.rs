@@ -21,9 +21,10 @@ pub const STREAM: &str = "service";
 /// | Aggregate | Version | What it brought |
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
+/// | guardian | 2 | names in a held link are sealed for the child they may mean; erasing the child ends the link |
 pub const DECISIONS: [(&str, u16); 7] = [
     ("pupil", 1),
-    ("guardian", 1),
+    ("guardian", 2),
     ("account", 1),
     ("establishment", 1),
     ("ledger_manifest", 1),

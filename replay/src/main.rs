@@ -7,7 +7,7 @@ use ledger::checkpoint::VerifierKey;
 use replay::account;
 use replay::check::{Believed, Format, Stage, check};
 use replay::digest;
-use replay::history::history;
+use replay::history::{history, life};
 use replay::incident::incident;
 use replay::language::Language;
 use replay::moment::{Moment, resolve};
@@ -43,16 +43,19 @@ enum Command {
     History {
         /// Id or login
         account: String,
-        /// A time (RFC 3339) or a position [default: now]
-        #[arg(long, value_name = "TIME|POSITION")]
+        /// A position, a time (RFC 3339), effective:TIME for what held then, or both with a comma [default: now]
+        #[arg(long, value_name = "MOMENT")]
         at: Option<Moment>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show an account as it was at a moment
     State {
         /// Id or login
         account: String,
-        /// A time (RFC 3339) or a position [default: now]
-        #[arg(long, value_name = "TIME|POSITION")]
+        /// A position, a time (RFC 3339), effective:TIME for what held then, or both with a comma [default: now]
+        #[arg(long, value_name = "MOMENT")]
         at: Option<Moment>,
         /// As JSON
         #[arg(long)]
@@ -80,15 +83,20 @@ enum Command {
         /// Leave personal values out: their commitments prove that they are unchanged
         #[arg(long)]
         without_personal_data: bool,
-        /// Public key of the ledger or a witness to put beside the checkpoint, for comparing
+        /// Public key of the ledger or a witness to put beside the checkpoint, for comparing [default: those that the
+        /// signing service has stored]
         #[arg(long = "vkey", value_name = "KEY")]
         vkeys: Vec<VerifierKey>,
     },
-    /// Verify a bundle: needs the file and trusted public keys, and neither service nor database
+    /// Verify a bundle: needs the file and trusted public keys, and neither service nor database.
+    ///
+    /// Exit code: 0 all verified or erased, 1 something failed, 3 nothing failed but something is pending, 4 all
+    /// verified, but by the bundle's own key only.
     Verify {
         /// The bundle
         bundle: PathBuf,
-        /// A trusted public key (name+hash+key) of a ledger or a witness, got from its owner
+        /// A trusted public key (name+hash+key) of a ledger or a witness, got from its owner [default: the bundle's
+        /// own keys, which nobody vouches for]
         #[arg(long = "vkey", value_name = "KEY")]
         vkeys: Vec<VerifierKey>,
         /// A file with such keys, one per line; lines that begin with # are passed over
@@ -104,6 +112,7 @@ enum Command {
     /// Prove that the ledger is as recorded and that every view is what it says
     Check {
         /// A trusted public key (name+hash+key) of the ledger or a witness, for the signatures of checkpoints
+        /// [default: those that the signing service has stored, which nobody vouches for]
         #[arg(long = "vkey", value_name = "KEY")]
         vkeys: Vec<VerifierKey>,
         /// A file with such keys, one per line
@@ -170,13 +179,19 @@ impl Command {
         let mut out = std::io::stdout();
         let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
-            Self::History { account, at } => {
+            Self::History { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
                 let as_of = resolve(ledger, at).await?;
                 let query = trace::of_account(ledger, "history", account).await?;
                 let mut told = Vec::new();
-                let results = history(ledger, &opened.views, account, as_of, language, &mut told).await?;
-                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                let results = if json {
+                    let found = life(ledger, &opened.views, account, as_of).await?;
+                    writeln!(told, "{}", serde_json::to_string_pretty(&found)?)?;
+                    found.events.len() as u64
+                } else {
+                    history(ledger, &opened.views, account, as_of, language, &mut told).await?
+                };
+                let filter = query.filter.map(|filter| format!("{filter} at={as_of}"));
                 trace::staff_read(ledger, pool, Query { filter, results, purpose, ..query }).await?;
                 out.write_all(&told)?;
             }
@@ -185,7 +200,7 @@ impl Command {
                 let as_of = resolve(ledger, at).await?;
                 let found = state(ledger, account, as_of).await?;
                 let query = trace::of_account(ledger, "state", account).await?;
-                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                let filter = query.filter.map(|filter| format!("{filter} at={as_of}"));
                 trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
@@ -199,14 +214,17 @@ impl Command {
                 return tell_incident(opened, language, purpose, reference, &mut out).await;
             }
             Self::Export { what, purpose: what_for, out: file, without_personal_data, vkeys } => {
-                let vkeys: Vec<String> = vkeys.iter().map(ToString::to_string).collect();
                 offline::export(opened, &what, &what_for, file, !without_personal_data, &vkeys, language).await?;
             }
             // Need no ledger: they have been run before one was opened.
             Self::Verify { .. } | Self::Witness(_) => {}
             Self::Check { vkeys, trust, kept, json } => {
                 let trust = offline::trust(vkeys, trust.as_deref(), 0)?;
-                let believed = Believed { trust, kept: offline::texts(&kept)? };
+                let mut believed = Believed { trust, own_keys: false, kept: offline::texts(&kept)? };
+                if believed.trust.logs.is_empty() {
+                    believed.trust.logs = offline::stored_keys(ledger).await?.logs;
+                    believed.own_keys = !believed.trust.logs.is_empty();
+                }
                 return tell_checks(opened, language, &believed, json, &mut out).await;
             }
         }

@@ -258,7 +258,7 @@ pub async fn choose_password(
     let method = if flow.kind == Kind::Change { Method::Password } else { Method::Sms };
     let jar = session::open(&app, &cookies, id, secret, method).await?;
     access::sign_in(&app, &incident, address, Some(id), method, SignInOutcome::Success);
-    incident.note_user(CurrentUser { account: id, name: login, authenticated_at: app.clock.now(), method });
+    incident.note_user(CurrentUser::new(id, login, app.clock.now(), method));
     Ok((jar, Redirect::to(&onward(&app, &account, &flow).await?)).into_response())
 }
 

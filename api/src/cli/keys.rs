@@ -19,15 +19,20 @@ pub enum KeysCommand {
     /// Wrap every key and secret with a new master key, while the service runs; goes on where it was cut off.
     ///
     /// A key file gets its successor made beside it (`.next`). From a command or the environment, first give every
-    /// instance both keys.
-    RotateMaster,
+    /// instance both keys. Given again once it is done, it makes no further key and looks whether anything is left
+    /// that only the old one opens.
+    RotateMaster {
+        /// Make yet another key, although the last rotation is done
+        #[arg(long)]
+        another: bool,
+    },
 }
 
 impl KeysCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let at_once = match self {
             Self::Rotate { now } => now,
-            Self::RotateMaster => return block_on(rotate_master(global)),
+            Self::RotateMaster { another } => return block_on(rotate_master(global, another)),
         };
         block_on(Beside::over(&global.load()?, async |beside| {
             let keys = Keys::new(beside.db.clone(), beside.ledger.clone());
@@ -38,10 +43,10 @@ impl KeysCommand {
     }
 }
 
-async fn rotate_master(global: &Global) -> anyhow::Result<()> {
+async fn rotate_master(global: &Global, another: bool) -> anyhow::Result<()> {
     let (live, mut seen) = (std::io::stderr().is_terminal(), 0_u64);
     let rotate = async |beside: &Beside| {
-        let rotated = beside.ledger.rotate_master(|rows| {
+        let rotated = beside.ledger.rotate_master(another, |rows| {
             seen += rows;
             if live {
                 eprint!("\r\x1b[K{seen} rows");
@@ -53,7 +58,16 @@ async fn rotate_master(global: &Global) -> anyhow::Result<()> {
     if live {
         eprint!("\r\x1b[K");
     }
-    let Rotated { renewed, sealing, old_file } = rotated?;
+    let Rotated { renewed, sealing, old_file, ended_before } = rotated?;
+    if let Some(ended) = ended_before {
+        println!(
+            "There is no rotation to go on with: the last one ended on {}, and the master key `{sealing}` is in force. \
+             All rows were looked at; {renewed} that only the old key opened were sealed anew.",
+            ended.format("%Y-%m-%d %H:%M UTC")
+        );
+        println!("To go over to yet another key: --another, with a key file; or give every instance both keys first.");
+        return Ok(());
+    }
     println!("{renewed} rows were sealed anew; the master key `{sealing}` is in force, in every running program.");
     match old_file {
         Some(file) => println!(

@@ -139,12 +139,33 @@ fn check_storage(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
     );
     refuse(config.database.max_connections.is_some_and(|n| n < 8), "database.max_connections: 8 at least");
     refuse(
+        config.sessions.step_up < super::Span::minutes(1),
+        "sessions.step_up: 1min at least; who has just proved to be themselves needs time to act",
+    );
+    refuse(
         config.retention.access_log < super::Span::days(31),
         "retention.access_log: 31days at least; the law asks for six months to a year",
     );
     refuse(
         config.retention.ended_entitlement < super::Span::days(1),
         "retention.ended_entitlement: 1day at least; a school may send the next file a little late",
+    );
+    refuse(
+        config.retention.import_reports < super::Span::days(1),
+        "retention.import_reports: 1day at least; whoever imports must be able to read the report",
+    );
+    refuse(
+        !(100..=100_000).contains(&config.audit.daily_results),
+        "audit.daily_results: from 100, which is one answer, to 100000; more is an export in bulk",
+    );
+    let day = super::Span::days(1);
+    refuse(
+        config.audit.request_validity < super::Span::hours(1) || config.audit.request_validity > super::Span::days(30),
+        "audit.request_validity: from 1h to 30days",
+    );
+    refuse(
+        config.audit.approval_validity < super::Span::minutes(5) || config.audit.approval_validity > day,
+        "audit.approval_validity: from 5min to 1day; ask again for more",
     );
     refuse(
         config.backup.keys_retention > config.backup.ledger_retention,

@@ -67,6 +67,8 @@ pub struct Config {
     pub imports: Imports,
     /// Checkpoints of the ledger.
     pub proof: Proof,
+    /// Auditors over the API.
+    pub audit: Audit,
     /// How long what is kept is kept.
     pub retention: Retention,
     /// Backups.
@@ -145,6 +147,8 @@ pub struct Sessions {
     pub idle: Span,
     /// Ends any session.
     pub absolute: Span,
+    /// How old the last proof of identity may be for a sensitive act.
+    pub step_up: Span,
 }
 
 /// `[codes]`
@@ -217,6 +221,24 @@ pub struct Operator {
     pub contact: Option<String>,
 }
 
+/// `[audit]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// Results that one auditor is handed in a day without approval.
+    pub daily_results: u32,
+    /// How long a request for disclosure waits to be decided.
+    pub request_validity: Span,
+    /// How long an approval lasts.
+    pub approval_validity: Span,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { daily_results: 2_000, request_validity: Span::hours(72), approval_validity: Span::hours(8) }
+    }
+}
+
 /// `[retention]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -225,11 +247,13 @@ pub struct Retention {
     pub access_log: Span,
     /// Pupils, guardians and accounts are erased when their entitlement ended so long ago.
     pub ended_entitlement: Span,
+    /// What imports told of single records goes when the import ended so long ago.
+    pub import_reports: Span,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { access_log: Span::days(365), ended_entitlement: Span::days(92) }
+        Self { access_log: Span::days(365), ended_entitlement: Span::days(92), import_reports: Span::days(365) }
     }
 }
 
@@ -289,6 +313,7 @@ impl Default for Config {
             operator: Operator::default(),
             imports: Imports::default(),
             proof: Proof::default(),
+            audit: Audit::default(),
             retention: Retention::default(),
             backup: Backup::default(),
             demo: Demo::default(),
@@ -317,7 +342,7 @@ impl Default for Log {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: Span::minutes(30), absolute: Span::hours(12) }
+        Self { idle: Span::minutes(30), absolute: Span::hours(12), step_up: Span::minutes(10) }
     }
 }
 

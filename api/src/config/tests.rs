@@ -63,6 +63,7 @@ fn a_wrong_key_is_refused_by_its_name() {
         ("[imports.academies]\n\"620\" = \"26\"", "imports.academies"),
         ("[backup]\nkeys_retention = \"500days\"", "backup.keys_retention"),
         ("[sessions]\nidle = \"13h\"", "sessions.idle"),
+        ("[sessions]\nstep_up = \"30s\"", "sessions.step_up"),
         ("[smtp]\nhost = \"a\"\nfrom = \"nobody\"", "smtp.from"),
         ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\ntimeout = \"2min\"", "smtp.timeout"),
         ("[sms]\nurl = \"http://sms.example.org\"", "sms.url"),

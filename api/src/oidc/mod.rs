@@ -15,6 +15,7 @@
 //! [`tokens::acr`].
 
 mod authorize;
+mod choose;
 mod claims;
 pub mod client;
 mod codes;
@@ -54,6 +55,7 @@ mod attacks;
 mod samples;
 
 pub use authorize::DeniedPage;
+pub use choose::ChoosePage;
 pub use client::keys::ClientKeyCache;
 pub use codes::delete_expired;
 pub use consent::ConsentPage;
@@ -62,7 +64,7 @@ pub use end_session::{ConfirmPage, SignedOutPage};
 pub use keys::Keys;
 pub use logout::{end_sessions_of_the_gone, start as tell_of_logouts};
 pub use response::FormPostPage;
-pub use services::ServicesPage;
+pub use services::{EVERYWHERE, EverywhereForm, ServicesPage};
 
 use crate::app::App;
 use crate::pages::form_on;
@@ -78,6 +80,7 @@ pub fn routes() -> Router<App> {
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::CONTINUE, get(authorize::resume))
         .route(path::CONSENT, form_on("/account", post(consent::answer)))
+        .route(path::CHOOSE, form_on("/account", post(choose::answer)))
         .route(path::PAR, post(par::post))
         .route(path::TOKEN, post(token::post))
         .route(path::INTROSPECT, post(introspection::post))

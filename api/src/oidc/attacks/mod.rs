@@ -23,6 +23,7 @@
 //! | 23 algorithms | `bearer::point_23_…` |
 //! | 24 keys in the header | `bearer::point_24_…` |
 //! | 25 rotation | `bearer::point_25_…` (two) |
+//! | 27 a browser's flows and codes | `switching::…` |
 //! | 28, 29 sessions end | `authorization::point_28_…`, `bearer::point_28_…`, `bearer::point_29_…`, `told::…` |
 //! | 46 acting for someone | `exchange::…` |
 //! | 30 logout | `logout::point_30_…` (two) |
@@ -45,5 +46,6 @@ mod logout;
 mod possession;
 mod refresh;
 mod sight;
+mod switching;
 mod told;
 mod world;

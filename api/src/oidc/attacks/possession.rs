@@ -274,7 +274,9 @@ async fn point_21_a_pushed_request_is_taken_up_once_by_its_own_client() {
     let to_sign_in = stranger.get(&query(&client, &waiting, "")).await;
     let back = parameter(to_sign_in.location(), "return_to").unwrap();
     world.service.app().clock.advance(TimeDelta::minutes(10));
-    let answer = world.signed_in().await.get(&back).await;
+    let mut signed_in = world.signed_in().await;
+    signed_in.cookies.insert("request".to_owned(), stranger.cookies["request"].clone());
+    let answer = signed_in.get(&back).await;
     assert!(parameter(answer.location(), "code").is_some(), "{}", answer.location());
 }
 
