@@ -29,3 +29,4 @@ pub mod running;
 pub mod session;
 pub mod testing;
 pub mod tidying;
+pub mod upstream;

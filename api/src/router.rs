@@ -1,7 +1,7 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{activation, audit, delivery, headers, import, incident, oidc, pages, proof, reset, session};
+use crate::{activation, audit, delivery, headers, import, incident, oidc, pages, proof, reset, session, upstream};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -34,6 +34,14 @@ pub(crate) fn routes() -> Router<App> {
         .route("/account/children", get(activation::show_own_children))
         .route("/account/children/confirm", post(activation::confirm_own_child))
         .route("/account/children/report", post(activation::report_own_child))
+        // Other providers
+        .route("/sign-in/with/{provider}", get(upstream::begin))
+        .route("/sign-in/with/{provider}/callback", get(upstream::callback))
+        .route("/sign-in/without", get(upstream::forget))
+        .route("/sign-in/link", get(upstream::show_link).post(upstream::link))
+        .route("/account/ways-in", get(upstream::show_ways))
+        .route("/account/ways-in/add/{provider}", get(upstream::add))
+        .route("/account/ways-in/remove", post(upstream::unlink))
         // First use and recovery
         .route("/activate", get(activation::show_identify).post(activation::identify))
         .route("/reset", get(reset::show_reset).post(reset::reset))

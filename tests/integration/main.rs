@@ -3,6 +3,7 @@
 
 mod elsewhere;
 mod faults;
+mod franceconnect;
 mod harness;
 mod journey;
 mod programs;

@@ -53,6 +53,7 @@ mod attacks;
 mod samples;
 
 pub use authorize::DeniedPage;
+pub(crate) use client::assertion::{TYPE as ASSERTION_TYPE, verify as verify_with};
 pub use client::keys::ClientKeyCache;
 pub use codes::delete_expired;
 pub use consent::ConsentPage;
@@ -62,6 +63,7 @@ pub use keys::Keys;
 pub use logout::{end_sessions_of_the_gone, start as tell_of_logouts};
 pub use response::FormPostPage;
 pub use services::ServicesPage;
+pub(crate) use tokens::at_hash;
 
 use crate::app::App;
 use aws_lc_rs::error::Unspecified;

@@ -20,6 +20,8 @@ pub enum Kind {
     Browser,
     /// Logins this browser signed in to before.
     Device,
+    /// A visit to an upstream provider.
+    Upstream,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Flow => "flow",
             Self::Browser => "browser",
             Self::Device => "device",
+            Self::Upstream => "upstream",
         }
     }
 
@@ -52,6 +55,8 @@ pub struct Cookies {
     pub browser: Option<Token>,
     /// Device entries, as sent.
     pub device: String,
+    /// Visit to an upstream provider.
+    pub upstream: Option<Token>,
 }
 
 impl Cookies {
@@ -60,7 +65,8 @@ impl Cookies {
         let jar = CookieJar::from_headers(headers);
         let token = |kind: Kind| jar.get(&kind.name(https)).and_then(|cookie| Token::read(cookie.value()));
         let device = jar.get(&Kind::Device.name(https)).map_or_else(String::new, |cookie| cookie.value().to_owned());
-        Self { session: token(Kind::Session), flow: token(Kind::Flow), browser: token(Kind::Browser), device }
+        let (session, flow, browser) = (token(Kind::Session), token(Kind::Flow), token(Kind::Browser));
+        Self { session, flow, browser, device, upstream: token(Kind::Upstream) }
     }
 
     /// The browser's token, drawn now if it has none, and the cookie to set then.

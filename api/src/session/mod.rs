@@ -24,12 +24,12 @@ mod token;
 
 pub use account::{AccountPage, account};
 pub use address::ClientAddress;
-pub use current::{CurrentUser, open, recognise, sign_in_path};
+pub use current::{CurrentUser, open, open_by_link, recognise, sign_in_path};
 pub use own_password::{OwnPasswordPage, change_own_password, show_own_password};
 pub use return_to::ReturnTo;
 pub use sign_in::{SignInPage, normalise_login, show_sign_in, sign_in};
 pub use sign_out::sign_out;
-pub use store::{Method, end_all, sweep};
+pub use store::{ByLink, Method, end_all, end_by_link, sweep};
 pub use throttle::{Throttle, network};
 pub use token::{NoRandomness, Token};
 

@@ -42,4 +42,5 @@ mod possession;
 mod refresh;
 mod sight;
 mod told;
+mod upstream;
 mod world;
