@@ -15,7 +15,6 @@ upstream-link-differs = The name that { $provider } gives is not the one in the 
 upstream-link-differs-text = You can go on with a password. If the file is wrong, ask the school to correct it: you can then add this way to sign in in your account.
 
 upstream-ways-title = My ways to sign in
-upstream-ways-password = Login and password
 upstream-ways-no-password = You have no password.
 upstream-ways-choose-password = Choose a password, with a code by SMS
 upstream-ways-remove = Give up { $provider }

@@ -15,7 +15,6 @@ upstream-link-differs = Le nom que donne { $provider } n’est pas celui du doss
 upstream-link-differs-text = Vous pouvez continuer avec un mot de passe. Si le dossier contient une erreur, demandez à l’établissement de la corriger : vous pourrez ensuite ajouter ce moyen de connexion dans votre compte.
 
 upstream-ways-title = Mes moyens de connexion
-upstream-ways-password = Identifiant et mot de passe
 upstream-ways-no-password = Vous n’avez pas de mot de passe.
 upstream-ways-choose-password = Choisir un mot de passe, avec un code par SMS
 upstream-ways-remove = Renoncer à { $provider }

@@ -5,7 +5,7 @@
 //! to accept it. That a service acts while the parent is away is theirs to accept, once for each service, and theirs
 //! to end ([`super::services`]).
 
-use super::authorize::{Asking, kept_request};
+use super::authorize::{Asking, belongs_here, kept_request};
 use super::discovery::path;
 use super::error::{ErrorCode, refuse};
 use super::request::AuthorizationRequest;
@@ -88,6 +88,7 @@ pub async fn answer(
     Submitted(form): Submitted<ConsentForm>,
 ) -> Result<Response, AppError> {
     let (mut request, asked_at, party) = kept_request(&app, form.request).await?;
+    let _known = belongs_here(&app, &cookies, form.request).await?;
     let who = who::in_browser(&app, &incident, &cookies).await?;
     let asking = Asking::new(&app, &view, &cookies, who);
     if form.answer != "yes" {

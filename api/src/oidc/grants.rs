@@ -57,6 +57,8 @@ pub struct Opening<'a> {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: &'static str,
+    /// With what besides.
+    pub second: Option<&'static str>,
     /// The key it is bound to.
     pub jkt: Option<&'a str>,
 }
@@ -127,8 +129,8 @@ pub async fn begin(
     sqlx::query(
         "INSERT INTO service.refresh_family
              (id, client, account, credential, session, offline, scope, authenticated_at, method, jkt, created_at,
-              rotated_at, expires_at, link)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13)",
+              rotated_at, expires_at, link, second)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)",
     )
     .bind(new.id)
     .bind(new.client.0)
@@ -143,6 +145,7 @@ pub async fn begin(
     .bind(now)
     .bind(now + limits.lifetime)
     .bind(new.link.map(|link| link.0))
+    .bind(new.second)
     .execute(db)
     .await?;
     Ok(token(ledger, new.client, new.id, 0))

@@ -3,8 +3,8 @@
 use super::tokens::{AccessToken, SignIn, acr};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
-use crate::session::Method;
 use crate::session::cookies::Cookies;
+use crate::session::{Method, Second};
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Holder, UpstreamProof};
 use domain::ids::{AccountId, LinkId, SecretId};
@@ -18,6 +18,8 @@ pub struct Who {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
+    /// With what besides.
+    pub second: Option<Second>,
     /// The password it was opened under.
     pub credential: SecretId,
     /// The upstream identity that opened it.
@@ -29,7 +31,7 @@ pub struct Who {
 }
 
 /// Session columns by whichever name.
-type Row = (Uuid, Uuid, Uuid, Option<Uuid>, DateTime<Utc>, String);
+type Row = (Uuid, Uuid, Uuid, Option<Uuid>, DateTime<Utc>, String, Option<String>);
 
 /// The session of the browser that asks, if one is alive.
 ///
@@ -69,7 +71,8 @@ pub async fn by_sid(app: &App, sid: Uuid, account: Option<AccountId>) -> Result<
 /// When the database fails.
 pub async fn by_grant(app: &App, family: Uuid) -> Result<Option<Who>, AppError> {
     let row = sqlx::query_as(
-        "SELECT f.session, f.account, f.credential, f.link, f.authenticated_at, f.method FROM service.refresh_family f
+        "SELECT f.session, f.account, f.credential, f.link, f.authenticated_at, f.method, f.second
+         FROM service.refresh_family f
          WHERE f.id = $1 AND f.revoked_at IS NULL AND f.expires_at > $2
            AND (f.offline OR EXISTS (SELECT FROM service.session s WHERE s.sid = f.session AND s.expires_at > $2))",
     )
@@ -94,7 +97,7 @@ pub async fn by_token(app: &App, token: &AccessToken) -> Result<Option<Who>, App
 
 fn select(name: &str) -> String {
     format!(
-        "SELECT sid, account, credential, link, authenticated_at, method FROM service.session
+        "SELECT sid, account, credential, link, authenticated_at, method, second FROM service.session
          WHERE {name} = $1 AND expires_at > $2 AND seen_at > $3"
     )
 }
@@ -102,14 +105,15 @@ fn select(name: &str) -> String {
 /// A session lives with its account, the very password it was opened under and the upstream identity that opened it: a
 /// reset, a disabling or the end of the link ends it in the transaction that records so.
 async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
-    let Some((sid, account, credential, link, authenticated_at, method)) = row else { return Ok(None) };
+    let Some((sid, account, credential, link, authenticated_at, method, second)) = row else { return Ok(None) };
     let id = AccountId(account);
     let account = app.ledger.load::<Account>(&id.to_string()).await?.aggregate;
     let (credential, link) = (SecretId(credential), link.map(LinkId));
     if !account.still_opens(credential, link) {
         return Ok(None);
     }
-    Ok(Some(Who { sid, authenticated_at, method: Method::read(&method), credential, link, id, account }))
+    let (method, second) = (Method::read(&method), second.as_deref().and_then(Second::read));
+    Ok(Some(Who { sid, authenticated_at, method, second, credential, link, id, account }))
 }
 
 /// Ends a session by its public name; its tokens die with it.
@@ -126,8 +130,8 @@ impl Who {
     pub fn sign_in(&self, holder: Holder) -> SignIn {
         SignIn {
             auth_time: self.authenticated_at.timestamp(),
-            acr: self.acr(holder).to_owned(),
-            amr: self.method.amr().iter().map(|&method| method.to_owned()).collect(),
+            acr: acr::reached(self.acr(holder), self.second),
+            amr: amr(self.method, self.second),
             sid: self.sid,
         }
     }
@@ -155,4 +159,10 @@ impl Who {
             (Holder::Pupil(_), Some(_)) => acr::PUPIL_BY_PROVIDER,
         }
     }
+}
+
+/// Authentication method references (RFC 8176) of a sign-in by these.
+fn amr(method: Method, second: Option<Second>) -> Vec<String> {
+    let both = second.map(|second| [second.amr(), "mfa"]).into_iter().flatten();
+    method.amr().iter().copied().chain(both).map(str::to_owned).collect()
 }

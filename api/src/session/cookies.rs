@@ -1,6 +1,7 @@
 //! The service's cookies. All are `HttpOnly` and `SameSite=Lax`; over TLS also `Secure` and named `__Host-…`, so
 //! that no other host of the domain can plant one.
 
+use super::agent::Agent;
 use super::token::{NoRandomness, Token};
 use crate::app::App;
 use axum::extract::FromRequestParts;
@@ -20,6 +21,8 @@ pub enum Kind {
     Browser,
     /// Logins this browser signed in to before.
     Device,
+    /// Authorization requests that wait in this browser.
+    Request,
     /// A visit to an upstream provider.
     Upstream,
 }
@@ -31,6 +34,7 @@ impl Kind {
             Self::Flow => "flow",
             Self::Browser => "browser",
             Self::Device => "device",
+            Self::Request => "request",
             Self::Upstream => "upstream",
         }
     }
@@ -55,6 +59,10 @@ pub struct Cookies {
     pub browser: Option<Token>,
     /// Device entries, as sent.
     pub device: String,
+    /// Owner of waiting authorization requests.
+    pub request: Option<Token>,
+    /// No cookie: how the browser describes itself.
+    pub agent: Agent,
     /// Visit to an upstream provider.
     pub upstream: Option<Token>,
 }
@@ -66,7 +74,8 @@ impl Cookies {
         let token = |kind: Kind| jar.get(&kind.name(https)).and_then(|cookie| Token::read(cookie.value()));
         let device = jar.get(&Kind::Device.name(https)).map_or_else(String::new, |cookie| cookie.value().to_owned());
         let (session, flow, browser) = (token(Kind::Session), token(Kind::Flow), token(Kind::Browser));
-        Self { session, flow, browser, device, upstream: token(Kind::Upstream) }
+        let (request, upstream) = (token(Kind::Request), token(Kind::Upstream));
+        Self { session, flow, browser, device, request, upstream, agent: Agent::of(headers) }
     }
 
     /// The browser's token, drawn now if it has none, and the cookie to set then.

@@ -6,7 +6,7 @@
 //! transaction that records them; deleting the rows afterwards is tidying.
 
 use super::cookies::{Cookies, Kind};
-use super::store::{self, ByLink, Method, Opening};
+use super::store::{self, ByLink, Method, Opening, Second};
 use super::token::Token;
 use crate::app::App;
 use crate::incident::{AppError, Incident};
@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, Utc};
-use domain::account::{Account, NO_PASSWORD, Password};
+use domain::account::{Account, Holder, NO_PASSWORD, Password};
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
 
@@ -31,6 +31,17 @@ pub struct CurrentUser {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
+    /// With what besides.
+    pub second: Option<Second>,
+    /// Whether it is a pupil's account, which has no children.
+    pub pupil: bool,
+}
+
+impl CurrentUser {
+    /// Who has just signed in. What the account says of its holder, the next request's look at it tells.
+    pub fn new(account: AccountId, name: String, authenticated_at: DateTime<Utc>, method: Method) -> Self {
+        Self { account, name, authenticated_at, method, second: None, pupil: false }
+    }
 }
 
 /// The sign-in page that leads back to `here` (path and query of this service).
@@ -68,6 +79,8 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
         name: account.login.as_ref().and_then(Personal::known).cloned().unwrap_or_default(),
         authenticated_at: session.authenticated_at,
         method: session.method,
+        second: session.second,
+        pupil: matches!(account.holder, Some(Holder::Pupil(_))),
     }))
 }
 
@@ -84,7 +97,12 @@ pub async fn open(
     credential: SecretId,
     method: Method,
 ) -> Result<CookieJar, AppError> {
-    open_as(app, cookies, Opening { account, credential, method, upstream: None }).await
+    open_as(
+        app,
+        cookies,
+        Opening { account, credential, method, second: None, device: cookies.agent.stored(), upstream: None },
+    )
+    .await
 }
 
 /// [`open`] by an upstream identity, for an account as it stands.
@@ -100,7 +118,8 @@ pub async fn open_by_link(
     by: ByLink,
 ) -> Result<CookieJar, AppError> {
     let credential = account.password.as_ref().map_or(NO_PASSWORD, Password::secret);
-    let jar = open_as(app, cookies, Opening { account: id, credential, method, upstream: Some(by) }).await?;
+    let (second, device, upstream) = (None, cookies.agent.stored(), Some(by));
+    let jar = open_as(app, cookies, Opening { account: id, credential, method, second, device, upstream }).await?;
     Ok(jar.add(super::cookies::removal(app, Kind::Upstream)))
 }
 

@@ -16,7 +16,7 @@ use crate::config::{MatchBy, User};
 use crate::incident::{AppError, Incident};
 use crate::pages::View;
 use crate::session::cookies::Cookies;
-use crate::session::{ByLink, ClientAddress, CurrentUser, ReturnTo, open_by_link};
+use crate::session::{ByLink, ClientAddress, CurrentUser, ReturnTo, WAYS_IN_PATH, open_by_link};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::account::{Account, Holder, Status, UpstreamIdentity};
@@ -141,8 +141,13 @@ async fn resolve(arrival: Arrival<'_>, visit: Answered, arrived: Arrived) -> Res
         visit.finish(app).await?;
         return super::ways::add_arrived(arrival, account, arrived).await;
     }
+    let signed_in = arrival.incident.user().map(|user| user.account);
     if let Some((id, account, link)) = opened_by(app, provider, &arrived.identity).await? {
         visit.finish(app).await?;
+        // One browser, one person: nobody becomes somebody else by the way.
+        if signed_in.is_some_and(|user| user != id) {
+            return Ok(arrival.stopped(Some(id), Why::LinkedElsewhere, None));
+        }
         if account.status != Status::Activated {
             return Ok(arrival.stopped(Some(id), Why::NotInUse, None));
         }
@@ -150,6 +155,10 @@ async fn resolve(arrival: Arrival<'_>, visit: Answered, arrived: Arrived) -> Res
             return Ok(arrival.stopped(Some(id), Why::NotForThem, None));
         }
         return enter(arrival, (id, &account), link, &arrived.id_token, visit.return_to.as_ref()).await;
+    }
+    if signed_in.is_some() {
+        visit.finish(app).await?;
+        return Ok(Redirect::to(WAYS_IN_PATH).into_response());
     }
     if provider.config.matching.by == MatchBy::Names {
         visit.keep(app, arrival.incident, arrived.identity, &arrived.id_token).await?;
@@ -212,7 +221,7 @@ pub(super) async fn enter(
     let jar = open_by_link(app, cookies, id, account, method, ByLink { link, sign_out }).await?;
     access::sign_in(app, incident, address, Some(id), method, SignInOutcome::Success);
     let name = account.login.as_ref().and_then(Personal::known).cloned().unwrap_or_default();
-    incident.note_user(CurrentUser { account: id, name, authenticated_at: app.clock.now(), method });
+    incident.note_user(CurrentUser::new(id, name, app.clock.now(), method));
     let children_first = account.confirmed.is_empty() && unconfirmed(app, account).await?.waiting > 0;
     let target = match (children_first, return_to) {
         (true, return_to) => own_children_path(return_to),

@@ -38,7 +38,7 @@ pub use sign_out::{sign_out_address, sign_out_hint};
 pub use start::{add, begin, forget};
 pub use stopped::StoppedPage;
 pub use visit::{Recognised, recognised};
-pub use ways::{WaysPage, show_ways, unlink};
+pub use ways::{Linked, Offered, Ways, again, unlink};
 
 use crate::app::App;
 use ledger::leaf::Hash;

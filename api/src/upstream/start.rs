@@ -9,7 +9,7 @@ use crate::limits::{Cap, Charge};
 use crate::pages::View;
 use crate::session::cookies::{Cookies, Kind, removal};
 use crate::session::return_to::{self, ReturnTo};
-use crate::session::{ClientAddress, CurrentUser, network};
+use crate::session::{ClientAddress, StepUp, network};
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
@@ -53,13 +53,10 @@ pub async fn begin(
 pub async fn add(
     State(app): State<App>,
     view: View,
-    user: CurrentUser,
+    StepUp(user): StepUp,
     Path(name): Path<String>,
 ) -> Result<Response, AppError> {
     let provider = app.upstreams.find(&name).ok_or_else(AppError::not_found)?;
-    if let Some(first) = super::ways::sign_in_again(&app, &user) {
-        return Ok(first.into_response());
-    }
     depart(&app, view, provider, Some(user.account), None).await
 }
 

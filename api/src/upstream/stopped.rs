@@ -2,6 +2,7 @@
 
 use super::provider::{Provider, UpstreamError};
 use crate::pages::{Page, Sample, View};
+use crate::session::WAYS_IN_PATH;
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -125,10 +126,10 @@ impl StoppedPage {
         let detail = error.map(ToString::to_string);
         tracing::warn!(provider = provider.name(), why = why.as_str(), detail, "a visit to a provider led nowhere");
         // The answer's own address has been used up: who changes the language of this page starts from another.
-        let here = if view.user.is_some() { "/account/ways-in" } else { "/sign-in" };
-        let view = View { here: here.to_owned(), ..view };
+        let here = if view.user.is_some() { WAYS_IN_PATH } else { "/sign-in" };
+        let view = view.at(here);
         let again = why.worth_retrying().then(|| match view.user {
-            Some(_) => "/account/ways-in".to_owned(),
+            Some(_) => WAYS_IN_PATH.to_owned(),
             None => format!("/sign-in/with/{}", provider.name()),
         });
         let label = provider.label(view.language).to_owned();

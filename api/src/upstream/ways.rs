@@ -1,4 +1,5 @@
-//! `GET /account/ways-in` and `POST /account/ways-in/remove`: how the holder may sign in, and what they add or give up.
+//! `POST /account/ways-in/remove`, and what the page of the ways in shows of other providers: which open the account,
+//! which may be added or given up.
 
 use super::answer::{Arrival, Arrived, may_use};
 use super::link::{self, New, former_subjects, name_of};
@@ -10,93 +11,91 @@ use crate::app::App;
 use crate::config::MatchBy;
 use crate::delivery::Message;
 use crate::incident::{AppError, Incident};
-use crate::pages::{Page, Sample, View};
+use crate::pages::View;
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
-use crate::session::{CurrentUser, end_by_link, sign_in_path};
-use askama::Template;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use crate::session::{ReturnTo, StepUp, WAYS_IN_PATH, end_by_link};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::TimeDelta;
 use domain::account::{Account, AccountCommand, AccountError, UpstreamProof};
 use domain::ids::{AccountId, LinkId};
 use serde::Deserialize;
 
-const PATH: &str = "/account/ways-in";
-/// Ways in change behind a sign-in that is not older.
-const FRESH: TimeDelta = TimeDelta::minutes(10);
-
 /// A provider that opens the account.
 #[derive(Clone, Debug)]
 pub struct Linked {
-    link: LinkId,
-    label: String,
+    /// Its link.
+    pub link: LinkId,
+    /// The provider as people know it.
+    pub label: String,
     /// As the provider names the holder; empty where it does not.
-    name: String,
+    pub name: String,
 }
 
 /// A provider that may be added.
 #[derive(Clone, Debug)]
 pub struct Offered {
-    label: String,
-    href: String,
+    /// The provider as people know it.
+    pub label: String,
+    /// Where adding it begins.
+    pub href: String,
 }
 
-/// The ways in.
-#[derive(Template, Debug)]
-#[template(path = "upstream/ways.html")]
-pub struct WaysPage {
-    view: View,
-    token: String,
-    login: String,
-    has_password: bool,
-    linked: Vec<Linked>,
-    offered: Vec<Offered>,
-    /// What was done just now, as a message; empty for nothing.
-    done: String,
-    /// Why not; empty where nothing was refused.
-    refused: String,
+/// What an account's other providers come to.
+#[derive(Clone, Debug, Default)]
+pub struct Ways {
+    /// Of the forms that give one up.
+    pub token: String,
+    /// Whether there is a password besides.
+    pub has_password: bool,
+    /// Those that open the account.
+    pub linked: Vec<Linked>,
+    /// Those that may be added.
+    pub offered: Vec<Offered>,
 }
 
-impl WaysPage {
-    /// Whether this way may be given up.
-    fn may_go(&self) -> bool {
+impl Ways {
+    /// Those of an account.
+    pub fn of(app: &App, view: &View, cookies: &Cookies, account: &Account) -> Self {
+        let label = |name: &str| match app.upstreams.find(name) {
+            Some(provider) => provider.label(view.language).to_owned(),
+            // Configured no longer; it opens nothing, and may still be given up.
+            None => name.to_owned(),
+        };
+        let linked = account.links.iter().map(|(link, one)| Linked {
+            link: *link,
+            label: label(&one.provider),
+            name: one.identity.known().map(name_of).unwrap_or_default(),
+        });
+        let free = app.upstreams.all().iter().filter(|provider| {
+            may_use(provider, account) && !account.links.values().any(|link| link.provider == provider.name())
+        });
+        let offered = free.map(|provider| Offered {
+            label: provider.label(view.language).to_owned(),
+            href: format!("{WAYS_IN_PATH}/add/{}", provider.name()),
+        });
+        let token = cookies.session.as_ref().map(|session| RemoveForm::token(app, session)).unwrap_or_default();
+        let (linked, offered) = (linked.collect(), offered.collect());
+        Self { token, has_password: account.password.is_some(), linked, offered }
+    }
+
+    /// Whether one may be given up.
+    pub fn may_go(&self) -> bool {
         self.has_password || self.linked.len() > 1
     }
 }
 
-impl Sample for WaysPage {
-    fn samples(view: &View) -> Vec<Self> {
-        let linked = Linked {
-            link: LinkId(uuid::Uuid::from_u128(1)),
-            label: "FranceConnect".into(),
-            name: "Aude Marie LEFICTIF".into(),
-        };
-        let offered = Offered { label: "FranceConnect".into(), href: "/account/ways-in/add/franceconnect".into() };
-        let page = |has_password, linked: Vec<Linked>, offered, done: &str, refused: &str| Self {
-            view: view.clone(),
-            token: "…".into(),
-            login: "a.lefictif".into(),
-            has_password,
-            linked,
-            offered,
-            done: done.into(),
-            refused: refused.into(),
-        };
-        vec![
-            page(true, vec![], vec![offered], "", ""),
-            page(true, vec![linked.clone()], vec![], "…", ""),
-            page(false, vec![linked], vec![], "", "…"),
-            page(true, vec![], vec![], "", ""),
-        ]
-    }
-}
-
-/// What was done just now.
-#[derive(Deserialize)]
-pub struct Told {
-    done: Option<String>,
+/// The buttons of the providers that open an account, by which its holder may prove to be themselves again.
+pub fn again(app: &App, view: &View, account: &Account, return_to: Option<&ReturnTo>) -> Vec<(String, String)> {
+    let query = return_to.map_or_else(String::new, |return_to| {
+        let back: String = url::form_urlencoded::byte_serialize(return_to.as_str().as_bytes()).collect();
+        format!("?return_to={back}")
+    });
+    let providers = account.links.values().filter_map(|link| app.upstreams.find(&link.provider));
+    let button = |provider: &super::Provider| {
+        (provider.button(view.language).to_owned(), format!("/sign-in/with/{}{query}", provider.name()))
+    };
+    providers.map(button).collect()
 }
 
 /// "I give this one up."
@@ -110,65 +109,6 @@ impl PageForm for RemoveForm {
     const BINDING: Binding = Binding::Session;
 }
 
-/// Sends a holder who signed in a while ago to do so again: someone else's hand on an open browser adds no way in.
-pub(super) fn sign_in_again(app: &App, user: &CurrentUser) -> Option<Redirect> {
-    let stale = app.clock.now() - user.authenticated_at > FRESH;
-    stale.then(|| Redirect::to(&sign_in_path(PATH)))
-}
-
-/// Shows them.
-///
-/// # Errors
-/// When something fails.
-pub async fn show_ways(
-    State(app): State<App>,
-    view: View,
-    cookies: Cookies,
-    user: CurrentUser,
-    Query(told): Query<Told>,
-) -> Result<Response, AppError> {
-    let done = match told.done.as_deref() {
-        Some("added") => view.t("upstream-ways-added"),
-        Some("removed") => view.t("upstream-ways-removed"),
-        _ => String::new(),
-    };
-    let page = page(&app, view, &cookies, &user, done, String::new()).await?;
-    Ok(page.into_response())
-}
-
-async fn page(
-    app: &App,
-    view: View,
-    cookies: &Cookies,
-    user: &CurrentUser,
-    done: String,
-    refused: String,
-) -> Result<Page<WaysPage>, AppError> {
-    let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
-    let label = |name: &str| match app.upstreams.find(name) {
-        Some(provider) => provider.label(view.language).to_owned(),
-        // Configured no longer; it opens nothing, and may still be given up.
-        None => name.to_owned(),
-    };
-    let linked = account.links.iter().map(|(link, one)| Linked {
-        link: *link,
-        label: label(&one.provider),
-        name: one.identity.known().map(name_of).unwrap_or_default(),
-    });
-    let linked = linked.collect();
-    let free = app.upstreams.all().iter().filter(|provider| {
-        may_use(provider, &account) && !account.links.values().any(|link| link.provider == provider.name())
-    });
-    let offered = free.map(|provider| Offered {
-        label: provider.label(view.language).to_owned(),
-        href: format!("{PATH}/add/{}", provider.name()),
-    });
-    let offered = offered.collect();
-    let token = cookies.session.as_ref().map(|session| RemoveForm::token(app, session)).unwrap_or_default();
-    let (login, has_password) = (user.name.clone(), account.password.is_some());
-    Ok(Page(WaysPage { view, token, login, has_password, linked, offered, done, refused }))
-}
-
 /// Gives a way in up. Whatever it had opened ends.
 ///
 /// # Errors
@@ -177,13 +117,9 @@ pub async fn unlink(
     State(app): State<App>,
     view: View,
     incident: Incident,
-    cookies: Cookies,
-    user: CurrentUser,
+    StepUp(user): StepUp,
     Submitted(form): Submitted<RemoveForm>,
 ) -> Result<Response, AppError> {
-    if let Some(first) = sign_in_again(&app, &user) {
-        return Ok(first.into_response());
-    }
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
     let names = Names::of(&app.ledger, &account).await?;
     let (language, now) = (view.language, app.clock.now());
@@ -196,19 +132,16 @@ pub async fn unlink(
         let unit = unit.stream::<Account>(&loaded.id, loaded.version, events);
         Ok(notify(unit, &Message::WayInRemoved, language, &names.emails, now))
     });
-    match recorded.await? {
+    let told = match recorded.await? {
         Ok(_) => {
             end_by_link(&app.db, form.link).await?;
-            Ok(Redirect::to(&format!("{PATH}?done=removed")).into_response())
+            "?changed=removed"
         }
-        Err(AccountError::LastWayIn) => {
-            let refused = view.t("upstream-ways-last");
-            let page = page(&app, view, &cookies, &user, String::new(), refused).await?;
-            Ok((StatusCode::CONFLICT, page).into_response())
-        }
+        Err(AccountError::LastWayIn) => "?changed=last",
         // Given up a moment ago in another tab.
-        Err(_) => Ok(Redirect::to(PATH).into_response()),
-    }
+        Err(_) => "",
+    };
+    Ok(Redirect::to(&format!("{WAYS_IN_PATH}{told}")).into_response())
 }
 
 /// A signed-in holder is back from a provider: the identity is tied to the account if it is the same person's.
@@ -235,5 +168,5 @@ pub(super) async fn add_arrived(arrival: Arrival<'_>, id: AccountId, arrived: Ar
         return Ok(arrival.stopped(Some(id), why, None));
     }
     tracing::info!(account = %user.account, provider = provider.name(), "a way in was added");
-    Ok(Redirect::to(&format!("{PATH}?done=added")).into_response())
+    Ok(Redirect::to(&format!("{WAYS_IN_PATH}?changed=added")).into_response())
 }

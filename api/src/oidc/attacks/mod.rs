@@ -23,24 +23,30 @@
 //! | 23 algorithms | `bearer::point_23_…` |
 //! | 24 keys in the header | `bearer::point_24_…` |
 //! | 25 rotation | `bearer::point_25_…` (two) |
+//! | 27 a browser's flows and codes | `switching::…` |
 //! | 28, 29 sessions end | `authorization::point_28_…`, `bearer::point_28_…`, `bearer::point_29_…`, `told::…` |
 //! | 46 acting for someone | `exchange::…` |
 //! | 30 logout | `logout::point_30_…` (two) |
 //!
-//! [`sight`] shows who sees whom; [`client_library`] that a certified library is content.
+//! [`sight`] shows who sees whom; [`client_library`] that a certified library is content; [`basic`], [`conformance`],
+//! [`fapi`] and [`logout`] go through the modules of the OpenID Foundation's conformance suite.
 
+mod addresses;
 mod authorization;
+mod basic;
 mod bearer;
 mod client_library;
 mod clients;
 mod codes;
 mod conformance;
 mod exchange;
+mod fapi;
 mod introspection;
 mod logout;
 mod possession;
 mod refresh;
 mod sight;
+mod switching;
 mod told;
 mod upstream;
 mod world;

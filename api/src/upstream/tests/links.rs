@@ -81,11 +81,13 @@ async fn a_signed_in_holder_adds_a_way_in_and_gives_it_up() {
     let family = Family::settle(app).await;
     let mut browser = activate(&world.service, &family).await;
     assert!(browser.get("/account").await.body.contains("/account/ways-in"));
+    let back = world.leave(&mut browser, "angela", "ok").await;
+    assert_eq!(browser.get(&back).await.location(), "/account/ways-in", "nobody signs in on top of another");
     let refused = add(&world, &mut browser, "angela").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.body.contains("pas la même personne"), "{}", refused.body);
     let added = add(&world, &mut browser, "aude").await;
-    assert_eq!(added.location(), "/account/ways-in?done=added", "{}", added.body);
+    assert_eq!(added.location(), "/account/ways-in?changed=added", "{}", added.body);
     let page = browser.get(added.location()).await;
     assert!(page.body.contains("Aude Marie LEFICTIF") && page.body.contains("est ajouté"), "{}", page.body);
     let account = world.account(family.account).await;
@@ -95,7 +97,7 @@ async fn a_signed_in_holder_adds_a_way_in_and_gives_it_up() {
     let mut other = world.service.browser();
     assert_eq!(world.come_back(&mut other, "aude").await.location(), "/account");
     let removed = remove(&mut browser, *link).await;
-    assert_eq!(removed.location(), "/account/ways-in?done=removed", "{}", removed.body);
+    assert_eq!(removed.location(), "/account/ways-in?changed=removed", "{}", removed.body);
     assert_eq!(browser.get("/account").await.status, StatusCode::OK, "the password's session goes on");
     assert!(other.get("/account").await.location().starts_with("/sign-in"), "the link's has ended");
     assert_eq!((owners(&world, family.account).await, world.account(family.account).await.links.len()), (0, 0));
@@ -115,11 +117,18 @@ async fn the_last_way_in_stays_and_changes_need_a_fresh_sign_in() {
     let form = session.for_form(&app.ledger, "upstream-remove");
     let fields = [("form_token", form.as_str()), ("link", &link.to_string())];
     let refused = browser.post("/account/ways-in/remove", &fields).await;
-    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.location(), "/account/ways-in?changed=last");
     assert_eq!(world.account(family.account).await.links.len(), 1);
     app.clock.advance(TimeDelta::minutes(11));
     assert!(browser.post("/account/ways-in/remove", &fields).await.location().starts_with("/sign-in"));
-    assert!(browser.get("/account/ways-in/add/franceconnect").await.location().starts_with("/sign-in"));
+    let again = browser.get("/account/ways-in/add/franceconnect").await;
+    assert!(again.location().starts_with("/sign-in/again"), "{}", again.location());
+    // Whoever has no password proves it where they came from; the session goes on.
+    let page = browser.get(again.location()).await;
+    assert!(page.body.contains("/sign-in/with/franceconnect?return_to=%2Faccount%2Fways-in%2Fadd%2Ffranceconnect"));
+    assert!(!page.body.contains("name=\"password\""), "{}", page.body);
+    assert_eq!(world.come_back(&mut browser, "aude").await.location(), "/account");
+    assert!(!browser.get("/account/ways-in/add/franceconnect").await.location().starts_with("/sign-in/again"));
 }
 
 /// An account of somebody of the same names, in use, with a session.
