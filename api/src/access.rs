@@ -22,6 +22,8 @@ pub fn sign_in(
     let method = match method {
         Method::Password => SignInMethod::Password,
         Method::Sms => SignInMethod::Sms,
+        Method::FranceConnect => SignInMethod::FranceConnect,
+        Method::Upstream => SignInMethod::Upstream,
     };
     app.access.note(Access {
         at: app.clock.now(),

@@ -7,6 +7,7 @@ use crate::incident::RequestLog;
 use crate::oidc::{ClientKeyCache, Keys, KnownClients};
 use crate::outbound::Outbound;
 use crate::session::Guard;
+use crate::upstream::Upstreams;
 use ledger::Ledger;
 use ledger::access::AccessLog;
 use ledger::checkpoint::Health;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub clients: KnownClients,
     /// The keys of relying parties.
     pub client_keys: ClientKeyCache,
+    /// Other providers by which people sign in.
+    pub upstreams: Upstreams,
     /// What became of messages.
     pub sending: Sending,
     /// How checkpoints fare.

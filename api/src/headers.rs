@@ -1,6 +1,7 @@
 //! Headers on every answer that keep browsers from doing harm.
 
 use crate::app::App;
+use crate::upstream::Provider;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
@@ -20,9 +21,13 @@ const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), us
 
 /// The middleware. It adds what a handler has not set itself.
 pub async fn secure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let ours = content_security(&app);
     let leads_away = FORMS_LEAD_AWAY.contains(&request.uri().path());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if !leads_away && let Some(ours) = ours {
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(ours);
+    }
     let mut add = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };
@@ -37,4 +42,11 @@ pub async fn secure(State(app): State<App>, request: Request, next: Next) -> Res
         add(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
     }
     response
+}
+
+/// [`CONTENT`], where signing out may lead on to a provider that is configured. Its button stands on every page.
+fn content_security(app: &App) -> Option<HeaderValue> {
+    let origins: Vec<String> = app.upstreams.all().iter().flat_map(Provider::origins).collect();
+    let allowed = format!("form-action 'self' {}", origins.join(" "));
+    (!origins.is_empty()).then(|| CONTENT.replace("form-action 'self'", &allowed)).and_then(|text| text.parse().ok())
 }

@@ -30,3 +30,4 @@ pub mod running;
 pub mod session;
 pub mod testing;
 pub mod tidying;
+pub mod upstream;

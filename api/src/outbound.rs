@@ -5,6 +5,7 @@
 //! a cloud's metadata – unless the configuration names the host (`oidc.private_hosts`). The check is made on the
 //! address that is connected to, not on one looked up before: a name that changes its mind gains nothing.
 
+use axum::http;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Response, StatusCode, redirect};
 use std::collections::BTreeSet;
@@ -75,6 +76,20 @@ impl Outbound {
             return Err(OutboundError::Status(answer.status()));
         }
         body(answer).await
+    }
+
+    /// Any request; the answer, whatever its status, read to its end.
+    ///
+    /// # Errors
+    /// [`OutboundError`].
+    pub async fn call(&self, request: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, OutboundError> {
+        self.checked(&request.uri().to_string())?;
+        let request = reqwest::Request::try_from(request).map_err(OutboundError::Unreachable)?;
+        let answer = self.client.execute(request).await.map_err(OutboundError::Unreachable)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let mut read = http::Response::new(body(answer).await?);
+        (*read.status_mut(), *read.headers_mut()) = (status, headers);
+        Ok(read)
     }
 
     /// Posts a form; the status of the answer. Its body is not read.

@@ -2,7 +2,9 @@
 
 use crate::app::App;
 use crate::pages::form_on;
-use crate::{activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session};
+use crate::{
+    activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session, upstream,
+};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -40,6 +42,13 @@ pub(crate) fn routes() -> Router<App> {
         .route("/account/children", get(activation::show_own_children))
         .route("/account/children/confirm", form_on("/account/children", post(activation::confirm_own_child)))
         .route("/account/children/report", form_on("/account/children", post(activation::report_own_child)))
+        // Other providers
+        .route("/sign-in/with/{provider}", get(upstream::begin))
+        .route("/sign-in/with/{provider}/callback", get(upstream::callback))
+        .route("/sign-in/without", get(upstream::forget))
+        .route("/sign-in/link", get(upstream::show_link).post(upstream::link))
+        .route("/account/ways-in/add/{provider}", get(upstream::add))
+        .route("/account/ways-in/remove", form_on(session::WAYS_IN_PATH, post(upstream::unlink)))
         // First use and recovery
         .route("/activate", get(activation::show_identify).post(activation::identify))
         .route("/reset", get(reset::show_reset).post(reset::reset))

@@ -10,6 +10,7 @@ use crate::incident::RequestLog;
 use crate::oidc::{ClientKeyCache, Keys, KnownClients};
 use crate::outbound::Outbound;
 use crate::session::Guard;
+use crate::upstream::Upstreams;
 use anyhow::{Context, bail};
 use ledger::access::AccessLog;
 use ledger::checkpoint::{Checkpoints, Health, State};
@@ -93,6 +94,7 @@ impl Running {
         let checkpoints = signing.as_ref().map_or_else(off, Checkpoints::health);
         let outbound = Outbound::new(&config.oidc.private_hosts).context("relying parties can't be called")?;
         let client_keys = ClientKeyCache::new(outbound.clone());
+        let upstreams = Upstreams::new(config.upstreams(), outbound.clone())?;
         let parts = Parts {
             config,
             clock,
@@ -103,6 +105,7 @@ impl Running {
             outbound,
             clients: KnownClients::default(),
             client_keys,
+            upstreams,
             sending,
             checkpoints,
             guard,

@@ -18,13 +18,15 @@
 
 mod command;
 mod event;
+mod upstream;
 
 pub use command::{AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
 pub use event::AccountEvent;
+pub use upstream::{UpstreamIdentity, UpstreamLink, UpstreamProof, UpstreamUnlinking};
 
 use crate::event::handle_by_decide;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
+use crate::ids::{AccountId, FlowId, GuardianId, LinkId, PupilId, SecretId};
 use crate::personal::Personal;
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
@@ -33,6 +35,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Codes that may wait at once, more than one person is sent in a day: what bounds the state, not who guesses.
 const MOST_WAITING: usize = 8;
+
+/// What a session that was opened without a password names in its place.
+pub const NO_PASSWORD: SecretId = SecretId(uuid::Uuid::nil());
 
 /// Why a command about an account is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +72,18 @@ pub enum AccountError {
     /// A login is never changed or reused.
     #[error("the account already has a login")]
     LoginAlreadyAssigned,
+    /// The upstream identity is not linked.
+    #[error("this identity is not linked to the account")]
+    NotLinked,
+    /// Without it nobody could enter.
+    #[error("this is the only way in; add another before giving it up")]
+    LastWayIn,
+    /// The identity linked before is another person's: another birth date.
+    #[error("the account is linked with the identity of somebody born on another day")]
+    LinkedWithAnotherPerson,
+    /// No child was confirmed, so nothing ties the person to the school's data.
+    #[error("a child must be confirmed first")]
+    NoChildConfirmed,
 }
 
 /// Where an account stands.
@@ -153,6 +170,9 @@ pub struct Account {
     pub proved: Option<(FlowId, Purpose)>,
     /// The phone proved last.
     pub phone: Option<Personal<E164>>,
+    /// Upstream identities that open it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<LinkId, UpstreamLink>,
     /// It was erased.
     #[serde(default)]
     pub erased: bool,
@@ -201,7 +221,22 @@ impl Account {
             C::IssueProvisionalPassword { secret, expires_at } => {
                 self.in_use()?;
                 self.login.as_ref().ok_or(AccountError::NoLogin)?;
-                Ok(vec![E::ProvisionalPasswordIssued { secret, expires_at }])
+                let mut events = self.unlink(UpstreamUnlinking::Reset, |_, _| true);
+                events.push(E::ProvisionalPasswordIssued { secret, expires_at });
+                Ok(events)
+            }
+            C::LinkUpstreamIdentity { link, provider, identity, proof, flow } => {
+                self.link(link, provider, identity, proof, flow)
+            }
+            C::UnlinkUpstreamIdentity { link } => {
+                self.in_use()?;
+                if !self.links.contains_key(&link) {
+                    return Err(AccountError::NotLinked);
+                }
+                if self.links.len() == 1 && self.password.is_none() {
+                    return Err(AccountError::LastWayIn);
+                }
+                Ok(self.unlink(UpstreamUnlinking::OwnRequest, |id, _| *id == link))
             }
             C::Disable => self.opened().map(|_| when(self.in_use().is_ok(), E::AccountDisabled {})),
             C::Enable => {
@@ -212,6 +247,29 @@ impl Account {
                 self.opened().map(|account| when(!self.erased, E::AccountErased { account, grounds }))
             }
         }
+    }
+
+    /// Whether what opened a session still opens the account: the personal password that was in force then, if there
+    /// was one, and the link it came by, if it came by one. A session opened without a password names none (nil).
+    pub fn still_opens(&self, credential: SecretId, link: Option<LinkId>) -> bool {
+        let in_force = match &self.password {
+            Some(Password::Personal(secret)) => *secret,
+            Some(Password::Provisional { .. }) => return false,
+            None => NO_PASSWORD,
+        };
+        let way = match link {
+            Some(link) => self.links.contains_key(&link),
+            None => self.password.is_some(),
+        };
+        self.status == Status::Activated && way && in_force == credential
+    }
+
+    /// The link of this provider's subject.
+    pub fn link_of(&self, provider: &str, subject: &str) -> Option<LinkId> {
+        let same = |link: &UpstreamLink| {
+            link.provider == provider && link.identity.known().is_some_and(|identity| identity.subject == subject)
+        };
+        self.links.iter().find(|(_, link)| same(link)).map(|(id, _)| *id)
     }
 
     /// A code was sent and its phone proved for this flow, for this purpose.
@@ -275,6 +333,64 @@ impl Account {
         let mut events = vec![AccountEvent::PasswordChosen { secret, origin }];
         events.extend(when(self.status == Status::Open, AccountEvent::AccountActivated {}));
         Ok(events)
+    }
+
+    fn link(
+        &self,
+        link: LinkId,
+        provider: String,
+        identity: UpstreamIdentity,
+        proof: UpstreamProof,
+        flow: Option<FlowId>,
+    ) -> Result<Vec<AccountEvent>, AccountError> {
+        let id = self.in_use()?;
+        let guardian = matches!(self.holder, Some(Holder::Guardian(_)));
+        match proof {
+            UpstreamProof::PhoneAndChildren => {
+                self.guardians_account()?;
+                if flow.is_none() || self.proved.map(|(proved, _)| proved) != flow {
+                    return Err(AccountError::PhoneNotProved);
+                }
+            }
+            UpstreamProof::SignedIn if self.status != Status::Activated => return Err(AccountError::NotInUse),
+            UpstreamProof::SignedIn
+            | UpstreamProof::Ine
+            | UpstreamProof::EducationVector
+            | UpstreamProof::Login
+            | UpstreamProof::NamesAndBirthDate => {}
+        }
+        let tied = matches!(proof, UpstreamProof::PhoneAndChildren | UpstreamProof::SignedIn);
+        if guardian && tied && self.confirmed.is_empty() {
+            return Err(AccountError::NoChildConfirmed);
+        }
+        if self.link_of(&provider, &identity.subject).is_some() {
+            return Ok(vec![]);
+        }
+        let mut events = Vec::new();
+        // The same person under another subject takes the place of the former; somebody else does not.
+        for (former, present) in self.links.iter().filter(|(_, present)| present.provider == provider) {
+            let born = present.identity.known().and_then(|known| known.birth_date.as_ref());
+            if born.is_some_and(|born| identity.birth_date.as_ref().is_some_and(|other| other != born)) {
+                return Err(AccountError::LinkedWithAnotherPerson);
+            }
+            let cause = UpstreamUnlinking::Replaced;
+            let provider = provider.clone();
+            events.push(AccountEvent::UpstreamIdentityUnlinked { link: *former, provider, cause });
+        }
+        let identity = Personal::new(id, identity);
+        events.push(AccountEvent::UpstreamIdentityLinked { link, provider, identity, proof });
+        events.extend(when(self.status == Status::Open, AccountEvent::AccountActivated {}));
+        Ok(events)
+    }
+
+    fn unlink(&self, cause: UpstreamUnlinking, which: impl Fn(&LinkId, &UpstreamLink) -> bool) -> Vec<AccountEvent> {
+        let ended = self.links.iter().filter(|(id, link)| which(id, link));
+        let event = |(id, link): (&LinkId, &UpstreamLink)| AccountEvent::UpstreamIdentityUnlinked {
+            link: *id,
+            provider: link.provider.clone(),
+            cause,
+        };
+        ended.map(event).collect()
     }
 
     /// Keeps at most [`MOST_WAITING`] codes: beyond, the one that expires first goes.
@@ -367,6 +483,14 @@ impl Aggregate for Account {
             AccountEvent::ProvisionalPasswordIssued { secret, expires_at } => {
                 self.password = Some(Password::Provisional { secret, expires_at });
                 self.proved = None;
+            }
+            AccountEvent::UpstreamIdentityLinked { link, provider, identity, proof } => {
+                let by_provisional = proof == UpstreamProof::SignedIn && self.by_provisional;
+                self.links.insert(link, UpstreamLink { provider, identity, proof, by_provisional });
+                self.proved = None;
+            }
+            AccountEvent::UpstreamIdentityUnlinked { link, provider: _, cause: _ } => {
+                self.links.remove(&link);
             }
             AccountEvent::AccountDisabled {} => {
                 self.status = Status::Disabled { activated: self.status == Status::Activated };

@@ -70,6 +70,10 @@ opaque_id!(
     FlowId
 );
 opaque_id!(
+    /// One upstream identity that opens an account, from its linking to its end.
+    LinkId
+);
+opaque_id!(
     /// A row of the vault: the only thing that an event says of a secret.
     SecretId
 );

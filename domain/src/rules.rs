@@ -22,10 +22,11 @@ pub const STREAM: &str = "service";
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
 /// | guardian | 2 | names in a held link are sealed for the child they may mean; erasing the child ends the link |
+/// | account | 2 | upstream identities are linked and unlinked; a provisional password ends their links |
 pub const DECISIONS: [(&str, u16); 7] = [
     ("pupil", 1),
     ("guardian", 2),
-    ("account", 1),
+    ("account", 2),
     ("establishment", 1),
     ("ledger_manifest", 1),
     ("relying_party", 1),

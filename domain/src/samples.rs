@@ -1,13 +1,17 @@
 //! One plainly fictional sample of every event, for golden files, catalogues of sentences and tests of readers.
 
-use crate::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use crate::account::{
+    AccountEvent, Detachment, Holder, PasswordOrigin, Purpose, UpstreamIdentity, UpstreamProof, UpstreamUnlinking,
+};
 use crate::auditor::AuditorEvent;
 use crate::erasure::Grounds;
 use crate::establishment::{EstablishmentEvent, ExportFormat, ImportCounts};
 use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
-use crate::ids::{AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, PupilId, RelyingPartyId, SecretId};
+use crate::ids::{
+    AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, LinkId, PupilId, RelyingPartyId, SecretId,
+};
 use crate::ledger_manifest::LedgerManifestEvent;
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
@@ -32,6 +36,7 @@ const IMPORT: ImportId = ImportId(Uuid::from_u128(7));
 const AUDITOR: AuditorId = AuditorId(Uuid::from_u128(8));
 const SECOND_AUDITOR: AuditorId = AuditorId(Uuid::from_u128(9));
 const DISCLOSURE: DisclosureId = DisclosureId(Uuid::from_u128(10));
+const LINK: LinkId = LinkId(Uuid::from_u128(11));
 
 /// One sample of every variant of every event, in the order of their declaration.
 pub fn every_event() -> Vec<Event> {
@@ -180,6 +185,26 @@ fn account_events() -> Vec<AccountEvent> {
         AccountEvent::PasswordChosen { secret: SECRET, origin: PasswordOrigin::Activation },
         AccountEvent::AccountActivated {},
         AccountEvent::ProvisionalPasswordIssued { secret: SECRET, expires_at: moment() },
+        AccountEvent::UpstreamIdentityLinked {
+            link: LINK,
+            provider: "franceconnect".into(),
+            identity: Personal::new(
+                ACCOUNT,
+                UpstreamIdentity {
+                    subject: "b6048e95bb134ec5b1d1e1fa69f287172e91722b9354d637a1bcf2ebb0fd2ef5v1".into(),
+                    family_name: Some("FICTIF".into()),
+                    usage_name: Some("EXEMPLE".into()),
+                    given_names: vec!["Anne".into(), "Claire".into()],
+                    birth_date: Some("1985-03-00".into()),
+                },
+            ),
+            proof: UpstreamProof::PhoneAndChildren,
+        },
+        AccountEvent::UpstreamIdentityUnlinked {
+            link: LINK,
+            provider: "franceconnect".into(),
+            cause: UpstreamUnlinking::OwnRequest,
+        },
         AccountEvent::AccountDisabled {},
         AccountEvent::AccountEnabled {},
         AccountEvent::AccountClosed {},

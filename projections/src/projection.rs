@@ -96,8 +96,10 @@ impl Name {
     pub fn version(self) -> i32 {
         match self {
             Self::Services => 1,
+            // 2: erasure takes a person's rows away. 3: pupils are found by birth date.
+            Self::People => 3,
             // 2: erasure takes a person's rows away.
-            Self::People | Self::Accounts => 2,
+            Self::Accounts => 2,
             // 2: marks.
             Self::Audit => 2,
         }

@@ -80,6 +80,8 @@ pub fn concerned_by<'e>(account: AccountId, events: impl IntoIterator<Item = &'e
             | AccountEvent::PasswordChosen { .. }
             | AccountEvent::AccountActivated {}
             | AccountEvent::ProvisionalPasswordIssued { .. }
+            | AccountEvent::UpstreamIdentityLinked { .. }
+            | AccountEvent::UpstreamIdentityUnlinked { .. }
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
             | AccountEvent::AccountClosed {}

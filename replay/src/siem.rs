@@ -125,6 +125,8 @@ fn of_account(event: &AccountEvent) -> Kind {
             authentication(OTHER)
         }
         AccountEvent::LoginAssigned { .. }
+        | AccountEvent::UpstreamIdentityLinked { .. }
+        | AccountEvent::UpstreamIdentityUnlinked { .. }
         | AccountEvent::GuardianRecordAttached { .. }
         | AccountEvent::GuardianRecordDetached { .. }
         | AccountEvent::ChildConfirmed { .. }

@@ -5,6 +5,7 @@ mod audit;
 mod documents;
 mod elsewhere;
 mod faults;
+mod franceconnect;
 mod harness;
 mod journey;
 mod openapi;

@@ -3,6 +3,8 @@ delivery-sms-code = { $code } is your Matricule code, valid for { $minutes } min
 delivery-sms-account-activated = Matricule: your school account is now active. If that was not you, tell your child's school.
 delivery-sms-password-changed = Matricule: your password has just been changed. If that was not you, tell your child's school.
 delivery-sms-password-reset = Matricule: your password has been reset. If you did not ask for it, tell your child's school.
+delivery-sms-way-in-added = Matricule: a way to sign in was added to your account. If that was not you, tell your child's school.
+delivery-sms-way-in-removed = Matricule: a way to sign in was removed from your account. If that was not you, tell your child's school.
 
 delivery-mail-signature =
     Matricule, your school account
@@ -42,6 +44,23 @@ delivery-mail-password-reset-body =
     The password of your school account has been reset: the old one works no more. You are given a provisional password separately; it must be replaced when you next sign in.
 
     If you did not ask for it, tell your child's school.
+
+delivery-mail-way-in-added-subject = A way to sign in was added to your account
+delivery-mail-way-in-added-body =
+    Hello,
+
+    Another identity service, such as FranceConnect, now opens your school account too.
+
+    If that was you, there is nothing to do. “My ways to sign in”, in your account, shows which there are.
+    If not, tell your child's school at once.
+
+delivery-mail-way-in-removed-subject = A way to sign in was removed from your account
+delivery-mail-way-in-removed-body =
+    Hello,
+
+    An identity service, such as FranceConnect, no longer opens your school account. Your other ways to sign in remain.
+
+    If that was not you, tell your child's school at once.
 
 delivery-page-title = Messages of the demo
 delivery-page-lead = The texts and mails that the service would have sent, newest first. A real service has no such page.

@@ -3,6 +3,8 @@ delivery-sms-code = { $code } est votre code Matricule, valable { $minutes } min
 delivery-sms-account-activated = Matricule : votre compte pour l'école est activé. Si ce n'est pas vous, prévenez l'établissement de votre enfant.
 delivery-sms-password-changed = Matricule : votre mot de passe vient de changer. Si ce n'est pas vous, prévenez l'établissement de votre enfant.
 delivery-sms-password-reset = Matricule : votre mot de passe a été réinitialisé. Si vous ne l'avez pas demandé, prévenez l'établissement de votre enfant.
+delivery-sms-way-in-added = Matricule : un moyen de connexion a été ajouté à votre compte. Si ce n'est pas vous, prévenez l'établissement.
+delivery-sms-way-in-removed = Matricule : un moyen de connexion a été retiré de votre compte. Si ce n'est pas vous, prévenez l'établissement.
 
 delivery-mail-signature =
     Matricule, votre compte pour l’école
@@ -42,6 +44,23 @@ delivery-mail-password-reset-body =
     Le mot de passe de votre compte pour l’école a été réinitialisé : l’ancien ne fonctionne plus. Un mot de passe provisoire vous est remis par ailleurs ; il sera à remplacer à la prochaine connexion.
 
     Si vous ne l’avez pas demandé, prévenez l’établissement de votre enfant.
+
+delivery-mail-way-in-added-subject = Un moyen de connexion est ajouté à votre compte
+delivery-mail-way-in-added-body =
+    Bonjour,
+
+    Votre compte pour l’école s’ouvre désormais aussi par un autre service d’identité, comme FranceConnect.
+
+    Si c’est vous, vous n’avez rien à faire. « Mes moyens de connexion », dans votre compte, montre lesquels existent.
+    Si ce n’est pas vous, prévenez sans attendre l’établissement de votre enfant.
+
+delivery-mail-way-in-removed-subject = Un moyen de connexion est retiré de votre compte
+delivery-mail-way-in-removed-body =
+    Bonjour,
+
+    Un service d’identité, comme FranceConnect, n’ouvre plus votre compte pour l’école. Les autres moyens de connexion restent.
+
+    Si ce n’est pas vous, prévenez sans attendre l’établissement de votre enfant.
 
 delivery-page-title = Messages de la démonstration
 delivery-page-lead = Les SMS et les courriels que le service aurait envoyés, le plus récent d’abord. Dans un service réel, cette page n’existe pas.

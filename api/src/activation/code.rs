@@ -10,6 +10,7 @@ use crate::pages::{FormErrors, Page, Sample, View};
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
 use crate::session::{ClientAddress, Method};
+use crate::upstream;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -182,7 +183,12 @@ pub async fn check_code(
     }
     floor.settle().await;
     match outcome {
-        Ok(next) => {
+        Ok(mut next) => {
+            // What a provider says of the person is tied to nothing before the children are proved, too.
+            let tying = flow.kind == Kind::Activation && upstream::recognised(&app, &cookies).await?.is_some();
+            if tying && next == Step::Password {
+                next = Step::Children;
+            }
             flow.advance(&app, next).await?;
             Ok(Redirect::to(next.path()).into_response())
         }

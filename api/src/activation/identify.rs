@@ -10,6 +10,7 @@ use crate::session::ClientAddress;
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
 use crate::session::return_to::{self, ReturnTo};
+use crate::upstream::{self, Recognised};
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -48,6 +49,8 @@ pub struct IdentifyPage {
     token: String,
     form: IdentifyForm,
     errors: FormErrors,
+    /// The provider that has recognised the person, and by which name.
+    recognised: Option<(String, String)>,
 }
 
 impl Sample for IdentifyPage {
@@ -55,8 +58,12 @@ impl Sample for IdentifyPage {
         let form = IdentifyForm { surname: "Lefictif".into(), given_name: "Aude".into(), ..IdentifyForm::default() };
         let mut errors = FormErrors::new();
         errors.add("mobile", view.t("activation-mobile-wrong"));
-        let page = |form, errors| Self { view: view.clone(), token: "…".into(), form, errors };
-        vec![page(IdentifyForm::default(), FormErrors::new()), page(form, errors)]
+        let page = |form, errors| Self { view: view.clone(), token: "…".into(), form, errors, recognised: None };
+        let by_provider = Self {
+            recognised: Some(("FranceConnect".into(), "Aude Marie LEFICTIF".into())),
+            ..page(form.clone(), FormErrors::new())
+        };
+        vec![page(IdentifyForm::default(), FormErrors::new()), page(form, errors), by_provider]
     }
 }
 
@@ -116,6 +123,23 @@ pub async fn find(app: &App, _running: &Floor, identity: &Identity) -> Result<Op
     owner.map(|owner| owner.parse()).transpose().map_err(AppError::internal)
 }
 
+/// What a provider knows of the form; the school may write the names otherwise, so they can be changed.
+fn prefilled(recognised: &Recognised) -> IdentifyForm {
+    let identity = &recognised.identity;
+    let surname = identity.usage_name.as_ref().or(identity.family_name.as_ref());
+    IdentifyForm {
+        surname: surname.cloned().unwrap_or_default(),
+        given_name: identity.given_names.first().cloned().unwrap_or_default(),
+        mobile: String::new(),
+        return_to: recognised.return_to.clone(),
+    }
+}
+
+fn told(app: &App, view: &View, recognised: &Recognised) -> Option<(String, String)> {
+    let provider = recognised.provider(&app.upstreams)?;
+    Some((provider.label(view.language).to_owned(), recognised.name()))
+}
+
 /// Shows the form.
 ///
 /// # Errors
@@ -123,8 +147,11 @@ pub async fn find(app: &App, _running: &Floor, identity: &Identity) -> Result<Op
 pub async fn show_identify(State(app): State<App>, view: View, cookies: Cookies) -> Result<Response, AppError> {
     let (browser, jar) = cookies.browser(&app)?;
     let token = IdentifyForm::token(&app, &browser);
-    Ok((jar, Page(IdentifyPage { view, token, form: IdentifyForm::default(), errors: FormErrors::new() }))
-        .into_response())
+    let (form, recognised) = match upstream::recognised(&app, &cookies).await? {
+        Some(recognised) => (prefilled(&recognised), told(&app, &view, &recognised)),
+        None => (IdentifyForm::default(), None),
+    };
+    Ok((jar, Page(IdentifyPage { view, token, form, errors: FormErrors::new(), recognised })).into_response())
 }
 
 /// Takes the identity; leads to the code's page, whoever was or was not found.
@@ -144,7 +171,9 @@ pub async fn identify(
         Ok(identity) => identity,
         Err(errors) => {
             let token = cookies.browser.as_ref().map(|browser| IdentifyForm::token(&app, browser)).unwrap_or_default();
-            let page = Page(IdentifyPage { view, token, form, errors });
+            let recognised = upstream::recognised(&app, &cookies).await?;
+            let recognised = recognised.and_then(|recognised| told(&app, &view, &recognised));
+            let page = Page(IdentifyPage { view, token, form, errors, recognised });
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };

@@ -9,6 +9,9 @@
 //! the same statements and the same time ([`Floor`]), with the same caps, and asks for a code that a stranger never
 //! gets. What differs is known to the account's stream and to the phone only.
 //!
+//! Who comes recognised by another provider ([`crate::upstream`]) goes the same way, and ends it by tying that identity to
+//! the account in place of choosing a password.
+//!
 //! Recovery ([`crate::reset`]) and the forced change after a provisional password share these pages; [`flow`] says
 //! how they lead into each other.
 
@@ -35,6 +38,7 @@ pub use login::assign_login;
 pub use password::{PasswordPage, choose_password, show_password};
 
 pub(crate) use children::{Unconfirmed, school_names, unconfirmed};
+pub(crate) use login::login_of;
 pub(crate) use password::{Names, explain, hash_new, notify, replace_secret};
 
 use crate::app::App;

@@ -41,6 +41,11 @@ fn settings(config: &Config) -> BTreeMap<String, String> {
         }
     }
     settings.insert("imports.departure_share".to_owned(), config.imports.departure_share.to_string());
+    for provider in config.upstreams() {
+        if let Ok(serde_json::Value::String(rule)) = serde_json::to_value(provider.matching.by) {
+            settings.insert(format!("upstream.{}.matching", provider.name), rule);
+        }
+    }
     // How many processors hash decides nothing.
     settings.remove("passwords.hashing_threads");
     settings

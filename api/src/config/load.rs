@@ -1,6 +1,6 @@
 //! Reading configuration, and refusing it in words that name the key and what to do.
 
-use super::{Config, Sms, Smtp};
+use super::{Config, FranceConnect, Sms, Smtp};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::{Figment, Metadata, Source};
 use std::fmt::Write;
@@ -118,6 +118,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     );
     config.imports.faults().into_iter().for_each(|fault| refuse(true, fault));
     config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
+    let upstream = config.franceconnect.iter().flat_map(FranceConnect::faults);
+    upstream.chain(super::upstream::faults(&config.upstream)).for_each(|fault| refuse(true, &fault));
     let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
     outgoing.for_each(|fault| refuse(true, fault));
     if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }

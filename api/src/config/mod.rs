@@ -12,6 +12,7 @@ mod outgoing;
 mod proof;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod values;
 
 pub use imports::Imports;
@@ -20,6 +21,7 @@ pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
 pub use outgoing::{Sms, SmsFormat, Smtp, SmtpTls};
 pub use proof::{Proof, ProofKeep, ProofKey, ProofStore, ProofWitness};
+pub use upstream::{Button, FRANCECONNECT, FranceConnect, MatchBy, Matching, SecretBy, Upstream, User, Userinfo};
 pub use values::{Secret, Size, Span};
 
 use crate::pages::Language;
@@ -57,6 +59,10 @@ pub struct Config {
     pub passwords: Passwords,
     /// OpenID Connect.
     pub oidc: Oidc,
+    /// FranceConnect.
+    pub franceconnect: Option<FranceConnect>,
+    /// Other providers by which people sign in.
+    pub upstream: Vec<Upstream>,
     /// Outgoing mail.
     pub smtp: Option<Smtp>,
     /// Outgoing SMS.
@@ -308,6 +314,8 @@ impl Default for Config {
             codes: Codes::default(),
             passwords: Passwords::default(),
             oidc: Oidc::default(),
+            franceconnect: None,
+            upstream: Vec::new(),
             smtp: None,
             sms: None,
             operator: Operator::default(),
@@ -391,6 +399,11 @@ impl Config {
     /// A link to a path of the service, for mails and redirects.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
+    }
+
+    /// Every provider by which people sign in, FranceConnect first.
+    pub fn upstreams(&self) -> Vec<Upstream> {
+        self.franceconnect.iter().map(FranceConnect::as_upstream).chain(self.upstream.iter().cloned()).collect()
     }
 
     /// The register of erasures.

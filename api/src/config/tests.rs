@@ -32,9 +32,14 @@ fn the_keys_without_default_are_keys() {
         })
         .map(|line| line.replace("postgres://…", "postgres://a@b/c").replace("\"…\"", "\"s\"") + "\n")
         // The sources of a key exclude each other, and so do the places to keep a checkpoint.
-        .filter(|line| !["value = ", "command = ", "file = \"/mnt"].iter().any(|start| line.starts_with(start)))
+        .filter(|line| {
+            let exclusive = ["value = ", "command = ", "file = \"/mnt", "client_secret_file = ", "private_key"];
+            !exclusive.iter().any(|start| line.starts_with(start))
+        })
         .collect();
     let config = from(&uncommented).unwrap();
+    let upstreams: Vec<String> = config.upstreams().into_iter().map(|upstream| upstream.name).collect();
+    assert_eq!(upstreams, ["franceconnect", "educagri"]);
     assert_eq!(config.smtp.unwrap().host, "smtp.example.org");
     assert_eq!(config.sms.unwrap().sender.as_deref(), Some("MATRICULE"));
     assert_eq!(config.passwords.hashing_threads, Some(2));
@@ -90,6 +95,57 @@ fn a_wrong_key_is_refused_by_its_name() {
     ] {
         let refused = from(text).expect_err(text);
         assert!(refused.contains(&format!("- {expected}")), "{text}\n{refused}");
+    }
+}
+
+#[test]
+fn a_wrong_key_of_a_provider_is_refused_by_its_name() {
+    let table = |more: &str| {
+        format!(
+            "[[upstream]]\nname = \"desk\"\nissuer = \"https://desk.example.org\"\nclient_id = \"a\"\n\
+             button = {{ fr = \"a\", en = \"a\" }}\n{more}"
+        )
+    };
+    let rest = "for = [\"pupil\"]\nmatching = { by = \"ine\", claim = \"ine\" }";
+    assert!(from(&table(&format!("client_secret = \"hunter2\"\n{rest}"))).is_ok());
+    let good = "client_secret = \"a\"\n";
+    for (text, expected) in [
+        (table(rest), "upstream.desk.client_secret"),
+        (table(&format!("{good}client_secret_file = \"a\"\n{rest}")), "upstream.desk.client_secret"),
+        (table(&format!("{good}private_key_id = \"a\"\n{rest}")), "upstream.desk.private_key_id"),
+        (table(&format!("{good}for = [\"staff\"]\nmatching = {{ by = \"ine\", claim = \"i\" }}")), "upstream.desk.for"),
+        (table(&format!("{good}for = []\nmatching = {{ by = \"ine\", claim = \"i\" }}")), "upstream.desk.for"),
+        (table(&format!("{good}for = [\"pupil\"]\nmatching = {{ by = \"ine\" }}")), "upstream.desk.matching.claim"),
+        (table(&format!("{good}for = [\"pupil\"]\nmatching = {{ by = \"names\" }}")), "upstream.desk.matching.by"),
+        (
+            table(&format!("{good}for = [\"guardian\"]\nmatching = {{ by = \"names-and-birth-date\" }}")),
+            "upstream.desk.matching.by",
+        ),
+        (table(&format!("{good}{rest}")).replace("\"desk\"", "\"A desk\""), "upstream.A desk.name"),
+        (table(&format!("{good}{rest}")).replace("\"desk\"", "\"franceconnect\""), "upstream.franceconnect.name"),
+        (table(&format!("{good}{rest}")).replace("https:", "http:"), "upstream.desk.issuer"),
+        (table(&format!("{good}{rest}")).replace("fr = \"a\"", "fr = \"\""), "upstream.desk.button.fr"),
+        (format!("{0}\n{0}", table(&format!("{good}{rest}"))), "upstream.desk.name"),
+        (
+            "[franceconnect]\nissuer = \"https://fc.example.org\"\nclient_id = \"a\"".to_owned(),
+            "franceconnect.client_secret",
+        ),
+        (
+            "[franceconnect]\nissuer = \"http://fc.example.org\"\nclient_id = \"a\"\nclient_secret = \"a\"".to_owned(),
+            "franceconnect.issuer",
+        ),
+    ] {
+        let refused = from(&text).expect_err(&text);
+        assert!(refused.contains(&format!("- {expected}")), "{text}\n{refused}");
+    }
+    for (text, expected) in [
+        (table(&format!("{good}{rest}\nsecret = 1")), "there is no such key"),
+        (table(&format!("{good}for = [\"pupil\"]\nmatching = {{ by = \"guess\" }}")), "must be one of"),
+        (table(&format!("client_secret = [\"hunter2\"]\n{rest}")), "client_secret"),
+    ] {
+        let refused = from(&text).expect_err(&text);
+        assert!(refused.contains("upstream") && refused.contains(expected), "{text}\n{refused}");
+        assert!(!refused.contains("hunter2"));
     }
 }
 

@@ -38,6 +38,10 @@ pub enum Message {
     PasswordChanged,
     /// The school or the service handed out a provisional password; the one before works no more.
     PasswordReset,
+    /// The holder may sign in by another provider from now on.
+    WayInAdded,
+    /// The holder may no longer sign in by a provider.
+    WayInRemoved,
 }
 
 /// A code in clear, on its way to its owner only.
@@ -158,6 +162,8 @@ impl Message {
             Self::AccountActivated => "account-activated",
             Self::PasswordChanged => "password-changed",
             Self::PasswordReset => "password-reset",
+            Self::WayInAdded => "way-in-added",
+            Self::WayInRemoved => "way-in-removed",
         }
     }
 
@@ -184,7 +190,11 @@ impl Message {
                 values.push(("code", FluentValue::from(code.0.as_str())));
                 values.push(("minutes", FluentValue::from(*minutes)));
             }
-            Self::AccountActivated | Self::PasswordChanged | Self::PasswordReset => {}
+            Self::AccountActivated
+            | Self::PasswordChanged
+            | Self::PasswordReset
+            | Self::WayInAdded
+            | Self::WayInRemoved => {}
         }
         values
     }
@@ -197,6 +207,8 @@ impl Message {
             Self::AccountActivated,
             Self::PasswordChanged,
             Self::PasswordReset,
+            Self::WayInAdded,
+            Self::WayInRemoved,
         ]
     }
 }

@@ -14,7 +14,7 @@ use aws_lc_rs::constant_time;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::{AccountId, RelyingPartyId, SecretId};
+use domain::ids::{AccountId, LinkId, RelyingPartyId, SecretId};
 use ledger::Ledger;
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -43,8 +43,10 @@ pub struct Opening<'a> {
     pub client: RelyingPartyId,
     /// Whose sign-in.
     pub account: AccountId,
-    /// By which password.
+    /// Under which password.
     pub credential: SecretId,
+    /// By which upstream identity.
+    pub link: Option<LinkId>,
     /// In which session.
     pub session: Uuid,
     /// Whether it outlives the session.
@@ -127,8 +129,8 @@ pub async fn begin(
     sqlx::query(
         "INSERT INTO service.refresh_family
              (id, client, account, credential, session, offline, scope, authenticated_at, method, jkt, created_at,
-              rotated_at, expires_at, second)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13)",
+              rotated_at, expires_at, link, second)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)",
     )
     .bind(new.id)
     .bind(new.client.0)
@@ -142,6 +144,7 @@ pub async fn begin(
     .bind(new.jkt)
     .bind(now)
     .bind(now + limits.lifetime)
+    .bind(new.link.map(|link| link.0))
     .bind(new.second)
     .execute(db)
     .await?;

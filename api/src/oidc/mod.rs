@@ -56,6 +56,7 @@ mod samples;
 
 pub use authorize::DeniedPage;
 pub use choose::ChoosePage;
+pub(crate) use client::assertion::{TYPE as ASSERTION_TYPE, verify as verify_with};
 pub use client::keys::ClientKeyCache;
 pub use client::known::KnownClients;
 pub use codes::delete_expired;
@@ -66,6 +67,7 @@ pub use keys::Keys;
 pub use logout::{end_sessions_of_the_gone, start as tell_of_logouts};
 pub use response::FormPostPage;
 pub use services::{EVERYWHERE, EverywhereForm, ServicesPage};
+pub(crate) use tokens::at_hash;
 
 use crate::app::App;
 use crate::pages::form_on;

@@ -35,6 +35,18 @@ pub mod acr {
     /// A pupil: identified by the school that handed out the first password; present now by a password.
     pub const PUPIL_BY_SCHOOL: &str = "urn:matricule:acr:pupil-by-school";
 
+    /// A guardian identified as in [`GUARDIAN_BY_SCHOOL_RECORD`], present now with FranceConnect (itself eIDAS low),
+    /// whose identity bears the names of the school's record. The school has no birth date of guardians to compare,
+    /// so the whole is no eIDAS level either.
+    pub const GUARDIAN_BY_SCHOOL_RECORD_AND_FRANCECONNECT: &str =
+        "urn:matricule:acr:guardian-by-school-record-and-franceconnect";
+    /// The same with another provider than FranceConnect.
+    pub const GUARDIAN_BY_SCHOOL_RECORD_AND_PROVIDER: &str = "urn:matricule:acr:guardian-by-school-record-and-provider";
+    /// A guardian whom another provider alone identified, by a claim that names them in the school's data.
+    pub const GUARDIAN_BY_PROVIDER: &str = "urn:matricule:acr:guardian-by-provider";
+    /// A pupil whom another provider alone identified, by a claim that names them in the school's data.
+    pub const PUPIL_BY_PROVIDER: &str = "urn:matricule:acr:pupil-by-provider";
+
     /// What the name of each of these ends with where a second factor was given besides: an authenticator app, a
     /// passkey or a recovery code. It says nothing more of who the person is, only that a stolen password was not enough.
     pub const SECOND_FACTOR: &str = ":second-factor";
@@ -50,7 +62,15 @@ pub mod acr {
     }
 
     /// All of them, without a second factor.
-    pub const ALL: [&str; 3] = [GUARDIAN_BY_SCHOOL_RECORD, GUARDIAN_BY_PROVISIONAL_PASSWORD, PUPIL_BY_SCHOOL];
+    pub const ALL: [&str; 7] = [
+        GUARDIAN_BY_SCHOOL_RECORD,
+        GUARDIAN_BY_PROVISIONAL_PASSWORD,
+        GUARDIAN_BY_SCHOOL_RECORD_AND_FRANCECONNECT,
+        GUARDIAN_BY_SCHOOL_RECORD_AND_PROVIDER,
+        GUARDIAN_BY_PROVIDER,
+        PUPIL_BY_SCHOOL,
+        PUPIL_BY_PROVIDER,
+    ];
 }
 
 /// What both tokens say of the sign-in.

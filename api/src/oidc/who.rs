@@ -6,8 +6,8 @@ use crate::incident::{AppError, Incident};
 use crate::session::cookies::Cookies;
 use crate::session::{Method, Second};
 use chrono::{DateTime, Utc};
-use domain::account::{Account, Holder, Password, Status};
-use domain::ids::{AccountId, SecretId};
+use domain::account::{Account, Holder, UpstreamProof};
+use domain::ids::{AccountId, LinkId, SecretId};
 use uuid::Uuid;
 
 /// A live session and its account, as the ledger has it now.
@@ -20,8 +20,10 @@ pub struct Who {
     pub method: Method,
     /// With what besides.
     pub second: Option<Second>,
-    /// The password it was opened with.
+    /// The password it was opened under.
     pub credential: SecretId,
+    /// The upstream identity that opened it.
+    pub link: Option<LinkId>,
     /// The account's id.
     pub id: AccountId,
     /// The account.
@@ -29,7 +31,7 @@ pub struct Who {
 }
 
 /// Session columns by whichever name.
-type Row = (Uuid, Uuid, Uuid, DateTime<Utc>, String, Option<String>);
+type Row = (Uuid, Uuid, Uuid, Option<Uuid>, DateTime<Utc>, String, Option<String>);
 
 /// The session of the browser that asks, if one is alive.
 ///
@@ -69,7 +71,8 @@ pub async fn by_sid(app: &App, sid: Uuid, account: Option<AccountId>) -> Result<
 /// When the database fails.
 pub async fn by_grant(app: &App, family: Uuid) -> Result<Option<Who>, AppError> {
     let row = sqlx::query_as(
-        "SELECT f.session, f.account, f.credential, f.authenticated_at, f.method, f.second FROM service.refresh_family f
+        "SELECT f.session, f.account, f.credential, f.link, f.authenticated_at, f.method, f.second
+         FROM service.refresh_family f
          WHERE f.id = $1 AND f.revoked_at IS NULL AND f.expires_at > $2
            AND (f.offline OR EXISTS (SELECT FROM service.session s WHERE s.sid = f.session AND s.expires_at > $2))",
     )
@@ -94,24 +97,23 @@ pub async fn by_token(app: &App, token: &AccessToken) -> Result<Option<Who>, App
 
 fn select(name: &str) -> String {
     format!(
-        "SELECT sid, account, credential, authenticated_at, method, second FROM service.session
+        "SELECT sid, account, credential, link, authenticated_at, method, second FROM service.session
          WHERE {name} = $1 AND expires_at > $2 AND seen_at > $3"
     )
 }
 
-/// A session lives with its account and the very password it was opened with: a reset or a disabling ends it in the
-/// transaction that records so.
+/// A session lives with its account, the very password it was opened under and the upstream identity that opened it: a
+/// reset, a disabling or the end of the link ends it in the transaction that records so.
 async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
-    let Some((sid, account, credential, authenticated_at, method, second)) = row else { return Ok(None) };
+    let Some((sid, account, credential, link, authenticated_at, method, second)) = row else { return Ok(None) };
     let id = AccountId(account);
     let account = app.ledger.load::<Account>(&id.to_string()).await?.aggregate;
-    let same_password = account.password == Some(Password::Personal(SecretId(credential)));
-    if account.status != Status::Activated || !same_password {
+    let (credential, link) = (SecretId(credential), link.map(LinkId));
+    if !account.still_opens(credential, link) {
         return Ok(None);
     }
-    let method = if method == Method::Sms.as_str() { Method::Sms } else { Method::Password };
-    let second = second.as_deref().and_then(Second::read);
-    Ok(Some(Who { sid, authenticated_at, method, second, credential: SecretId(credential), id, account }))
+    let (method, second) = (Method::read(&method), second.as_deref().and_then(Second::read));
+    Ok(Some(Who { sid, authenticated_at, method, second, credential, link, id, account }))
 }
 
 /// Ends a session by its public name; its tokens die with it.
@@ -126,16 +128,35 @@ pub async fn end(app: &App, sid: Uuid) -> Result<(), sqlx::Error> {
 impl Who {
     /// What tokens say of it.
     pub fn sign_in(&self, holder: Holder) -> SignIn {
-        let acr = match holder {
-            Holder::Guardian(_) if self.account.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,
-            Holder::Guardian(_) => acr::GUARDIAN_BY_SCHOOL_RECORD,
-            Holder::Pupil(_) => acr::PUPIL_BY_SCHOOL,
-        };
         SignIn {
             auth_time: self.authenticated_at.timestamp(),
-            acr: acr::reached(acr, self.second),
+            acr: acr::reached(self.acr(holder), self.second),
             amr: amr(self.method, self.second),
             sid: self.sid,
+        }
+    }
+
+    /// What the person is known by: how they were identified once, and how they proved to be so now.
+    fn acr(&self, holder: Holder) -> &'static str {
+        let link = self.link.and_then(|link| self.account.links.get(&link));
+        match (holder, link) {
+            (Holder::Guardian(_), None) if self.account.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,
+            (Holder::Guardian(_), None) => acr::GUARDIAN_BY_SCHOOL_RECORD,
+            (Holder::Guardian(_), Some(link)) if link.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,
+            (Holder::Guardian(_), Some(link)) => match link.proof {
+                UpstreamProof::PhoneAndChildren | UpstreamProof::SignedIn if self.method == Method::FranceConnect => {
+                    acr::GUARDIAN_BY_SCHOOL_RECORD_AND_FRANCECONNECT
+                }
+                UpstreamProof::PhoneAndChildren | UpstreamProof::SignedIn => {
+                    acr::GUARDIAN_BY_SCHOOL_RECORD_AND_PROVIDER
+                }
+                UpstreamProof::Ine
+                | UpstreamProof::EducationVector
+                | UpstreamProof::Login
+                | UpstreamProof::NamesAndBirthDate => acr::GUARDIAN_BY_PROVIDER,
+            },
+            (Holder::Pupil(_), None) => acr::PUPIL_BY_SCHOOL,
+            (Holder::Pupil(_), Some(_)) => acr::PUPIL_BY_PROVIDER,
         }
     }
 }

@@ -39,6 +39,8 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<crate::activation::ChildrenPage>(view, &mut out);
     render::<crate::activation::PasswordPage>(view, &mut out);
     render::<crate::reset::ResetPage>(view, &mut out);
+    render::<crate::upstream::LinkPage>(view, &mut out);
+    render::<crate::upstream::StoppedPage>(view, &mut out);
     out
 }
 

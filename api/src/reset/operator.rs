@@ -120,6 +120,9 @@ pub async fn hand_out(
         if let Some(old) = loaded.aggregate.password.as_ref().map(Password::secret) {
             unit = unit.vault(VaultChange::Delete(old));
         }
+        for held in ledger.held_by(&id).await?.into_iter().filter(|held| held.kind == crate::upstream::SUBJECT) {
+            unit = unit.release(&held.kind, &id, held.hash);
+        }
         unit = notify(unit, &Message::PasswordReset, Language::French, &names.emails, context.effective_at);
         match ledger.append(unit).await {
             Ok(_) => break,

@@ -23,6 +23,8 @@ pub enum Kind {
     Device,
     /// Authorization requests that wait in this browser.
     Request,
+    /// A visit to an upstream provider.
+    Upstream,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Browser => "browser",
             Self::Device => "device",
             Self::Request => "request",
+            Self::Upstream => "upstream",
         }
     }
 
@@ -60,6 +63,8 @@ pub struct Cookies {
     pub request: Option<Token>,
     /// No cookie: how the browser describes itself.
     pub agent: Agent,
+    /// Visit to an upstream provider.
+    pub upstream: Option<Token>,
 }
 
 impl Cookies {
@@ -69,7 +74,8 @@ impl Cookies {
         let token = |kind: Kind| jar.get(&kind.name(https)).and_then(|cookie| Token::read(cookie.value()));
         let device = jar.get(&Kind::Device.name(https)).map_or_else(String::new, |cookie| cookie.value().to_owned());
         let (session, flow, browser) = (token(Kind::Session), token(Kind::Flow), token(Kind::Browser));
-        Self { session, flow, browser, device, request: token(Kind::Request), agent: Agent::of(headers) }
+        let (request, upstream) = (token(Kind::Request), token(Kind::Upstream));
+        Self { session, flow, browser, device, request, upstream, agent: Agent::of(headers) }
     }
 
     /// The browser's token, drawn now if it has none, and the cookie to set then.

@@ -1,11 +1,12 @@
 //! Who is signed in.
 //!
-//! A session is alive while four things are: its row (not idle, not too old), its account (in use), and the very
-//! password it was opened with. The last two are read from the account's own stream, under each request. So a reset
-//! and a disabling end every session in the transaction that records them; deleting the rows afterwards is tidying.
+//! A session is alive while four things are: its row (not idle, not too old), its account (in use), the very password
+//! it was opened under, and the upstream identity that opened it, if one did. The last three are read from the
+//! account's own stream, under each request. So a reset, a disabling and the end of a link end every session in the
+//! transaction that records them; deleting the rows afterwards is tidying.
 
 use super::cookies::{Cookies, Kind};
-use super::store::{self, Method, Opening, Second};
+use super::store::{self, ByLink, Method, Opening, Second};
 use super::token::Token;
 use crate::app::App;
 use crate::incident::{AppError, Incident};
@@ -15,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, Utc};
-use domain::account::{Account, Holder, Password, Status};
+use domain::account::{Account, Holder, NO_PASSWORD, Password};
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
 
@@ -68,7 +69,7 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
     let cookie = token.hash(&app.ledger, "session");
     let Some(session) = store::find(app, &cookie, now).await? else { return Ok(None) };
     let account = app.ledger.load::<Account>(&session.account.to_string()).await?.aggregate;
-    if account.status != Status::Activated || account.password != Some(Password::Personal(session.credential)) {
+    if !account.still_opens(session.credential, session.link) {
         store::end(&app.db, &cookie).await?;
         return Ok(None);
     }
@@ -96,9 +97,36 @@ pub async fn open(
     credential: SecretId,
     method: Method,
 ) -> Result<CookieJar, AppError> {
+    open_as(
+        app,
+        cookies,
+        Opening { account, credential, method, second: None, device: cookies.agent.stored(), upstream: None },
+    )
+    .await
+}
+
+/// [`open`] by an upstream identity, for an account as it stands.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_by_link(
+    app: &App,
+    cookies: &Cookies,
+    id: AccountId,
+    account: &Account,
+    method: Method,
+    by: ByLink,
+) -> Result<CookieJar, AppError> {
+    let credential = account.password.as_ref().map_or(NO_PASSWORD, Password::secret);
+    let (second, device, upstream) = (None, cookies.agent.stored(), Some(by));
+    let jar = open_as(app, cookies, Opening { account: id, credential, method, second, device, upstream }).await?;
+    Ok(jar.add(super::cookies::removal(app, Kind::Upstream)))
+}
+
+async fn open_as(app: &App, cookies: &Cookies, new: Opening) -> Result<CookieJar, AppError> {
     let token = Token::draw()?;
     let (cookie, now) = (token.hash(&app.ledger, "session"), app.clock.now());
-    let new = Opening { account, credential, method, second: None, device: cookies.agent.stored() };
+    let Opening { account, method, .. } = new;
     let goes_on = match &cookies.session {
         Some(old) => {
             let old = old.hash(&app.ledger, "session");

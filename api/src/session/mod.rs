@@ -37,7 +37,7 @@ mod ways_in;
 
 pub use account::{AccountPage, account};
 pub use address::ClientAddress;
-pub use current::{CurrentUser, open, recognise, sign_in_path};
+pub use current::{CurrentUser, open, open_by_link, recognise, sign_in_path};
 pub use own_password::{OwnPasswordPage, change_own_password, show_own_password};
 pub use own_sessions::{
     END as END_SESSION_PATH, OwnSessionsPage, PATH as OWN_SESSIONS_PATH, end_own_session, own_sessions,
@@ -46,7 +46,7 @@ pub use return_to::ReturnTo;
 pub use sign_in::{SignInPage, normalise_login, show_sign_in, sign_in};
 pub use sign_out::sign_out;
 pub use step_up::{AgainPage, PATH as STEP_UP_PATH, StepUp, show_again, sign_in_again, step_up_path};
-pub use store::{Method, Second, end_all, sweep};
+pub use store::{ByLink, Method, Second, end_all, end_by_link, sweep};
 pub use switch::{PATH as SWITCH_PATH, SwitchPage, switch_user};
 pub use throttle::{Throttle, network};
 pub use token::{NoRandomness, Token};

@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::account::{Account, Password};
+use domain::account::{Account, NO_PASSWORD, Password};
 use domain::relying_party::RelyingParty;
 use fluent_templates::fluent_bundle::FluentValue;
 use serde::Deserialize;
@@ -77,12 +77,8 @@ pub async fn own_sessions(
     let now = app.clock.now();
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
     let own = cookies.session.as_ref().map_or([0; 32], |token| token.hash(&app.ledger, "session"));
-    let listed = match &account.password {
-        Some(password @ Password::Personal(_)) => {
-            store::of_account(&app, (user.account, password.secret()), &own, now).await?
-        }
-        _ => vec![],
-    };
+    let credential = account.password.as_ref().map_or(NO_PASSWORD, Password::secret);
+    let listed = store::of_account(&app, (user.account, credential), &own, now).await?;
     let names = names(&app, &listed).await?;
     let sessions = listed.iter().map(|session| in_words(&view, session, &names, now)).collect();
     let token = cookies.session.as_ref().map(|session| EndSessionForm::token(&app, session)).unwrap_or_default();

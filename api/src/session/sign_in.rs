@@ -73,6 +73,20 @@ pub struct SignInPage {
     errors: FormErrors,
     /// What to say above the form; empty for nothing.
     notice: String,
+    /// Other providers: what stands on the button, and where it leads.
+    providers: Vec<(String, String)>,
+}
+
+/// The buttons of other providers, which lead back to where the form would.
+fn providers(app: &App, view: &View, return_to: Option<&ReturnTo>) -> Vec<(String, String)> {
+    let query = return_to.map_or_else(String::new, |return_to| {
+        let back: String = url::form_urlencoded::byte_serialize(return_to.as_str().as_bytes()).collect();
+        format!("?return_to={back}")
+    });
+    let button = |provider: &crate::upstream::Provider| {
+        (provider.button(view.language).to_owned(), format!("/sign-in/with/{}{query}", provider.name()))
+    };
+    app.upstreams.all().iter().map(button).collect()
 }
 
 impl Sample for SignInPage {
@@ -86,8 +100,11 @@ impl Sample for SignInPage {
             return_to: ReturnTo::read("/account"),
             errors,
             notice: notice.into(),
+            providers: vec![],
         };
-        vec![page(FormErrors::new(), ""), page(errors, ""), page(FormErrors::new(), "…")]
+        let button = ("S’identifier avec FranceConnect".to_owned(), "/sign-in/with/franceconnect".to_owned());
+        let with_provider = Self { providers: vec![button], ..page(FormErrors::new(), "") };
+        vec![page(FormErrors::new(), ""), page(errors, ""), page(FormErrors::new(), "…"), with_provider]
     }
 }
 
@@ -109,7 +126,8 @@ pub async fn show_sign_in(
     let notice = String::new();
     let login = destination.login.chars().take(MAX_LOGIN).filter(|c| !c.is_control()).collect();
     let (errors, return_to) = (FormErrors::new(), destination.return_to);
-    Ok((jar, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response())
+    let providers = providers(&app, &view, return_to.as_ref());
+    Ok((jar, Page(SignInPage { view, token, login, return_to, errors, notice, providers })).into_response())
 }
 
 /// What the login and the password turned out to be.
@@ -322,11 +340,12 @@ fn refusal(
     // The form came with this cookie, or it would not have been accepted.
     let token = cookies.browser.as_ref().map(|browser| SignInForm::token(app, browser)).unwrap_or_default();
     let SignInForm { login, return_to, password: _ } = form;
+    let providers = providers(app, &view, return_to.as_ref());
     let view = match &return_to {
         Some(return_to) => view.at(sign_in_path(return_to.as_str())),
         None => view,
     };
-    (status, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response()
+    (status, Page(SignInPage { view, token, login, return_to, errors, notice, providers })).into_response()
 }
 
 #[cfg(test)]

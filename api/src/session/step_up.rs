@@ -20,6 +20,7 @@ use crate::access;
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{FormErrors, Page, Sample, View, section};
+use crate::upstream;
 use askama::Template;
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
@@ -104,6 +105,10 @@ pub struct AgainPage {
     notice: String,
     /// Token of the form that lets somebody else sign in.
     switch_token: String,
+    /// Whether there is a password to ask for.
+    has_password: bool,
+    /// Providers that open the account: what stands on the button, and where it leads.
+    providers: Vec<(String, String)>,
 }
 
 impl Sample for AgainPage {
@@ -118,8 +123,14 @@ impl Sample for AgainPage {
             errors,
             notice,
             switch_token: "…".into(),
+            has_password: true,
+            providers: vec![],
         };
+        let button = ("S’identifier avec FranceConnect".to_owned(), "/sign-in/with/franceconnect".to_owned());
+        let by_provider =
+            Self { has_password: false, providers: vec![button], ..page(FormErrors::new(), String::new()) };
         vec![
+            by_provider,
             page(FormErrors::new(), String::new()),
             page(errors, String::new()),
             page(FormErrors::new(), view.tn("session-too-many", "minutes", 2)),
@@ -127,21 +138,33 @@ impl Sample for AgainPage {
     }
 }
 
-fn page(app: &App, view: View, cookies: &Cookies, login: String, return_to: Option<ReturnTo>) -> AgainPage {
+fn page(
+    app: &App,
+    view: View,
+    cookies: &Cookies,
+    (login, account): (String, &Account),
+    return_to: Option<ReturnTo>,
+) -> AgainPage {
     let token = cookies.session.as_ref().map(|session| AgainForm::token(app, session)).unwrap_or_default();
     let (errors, notice, switch_token) = (FormErrors::new(), String::new(), switch::token(app, cookies));
-    AgainPage { view, token, login, return_to, errors, notice, switch_token }
+    let has_password = account.password.is_some();
+    let providers = upstream::again(app, &view, account, return_to.as_ref());
+    AgainPage { view, token, login, return_to, errors, notice, switch_token, has_password, providers }
 }
 
 /// Asks.
+///
+/// # Errors
+/// When the ledger fails.
 pub async fn show_again(
     State(app): State<App>,
     view: View,
     cookies: Cookies,
     user: CurrentUser,
     Query(back): Query<Back>,
-) -> Page<AgainPage> {
-    Page(page(&app, view, &cookies, user.name, back.return_to))
+) -> Result<Page<AgainPage>, AppError> {
+    let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
+    Ok(Page(page(&app, view, &cookies, (user.name, &account), back.return_to)))
 }
 
 /// Takes the password.
@@ -159,7 +182,7 @@ pub async fn sign_in_again(
 ) -> Result<Response, AppError> {
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
     let proved = proving::by_password(&app, &incident, address, &cookies, (&user, &account), &form.password).await?;
-    let mut page = page(&app, view, &cookies, user.name.clone(), form.return_to);
+    let mut page = page(&app, view, &cookies, (user.name.clone(), &account), form.return_to);
     match proved {
         Proved::Right(credential) => {
             let target = page.return_to.as_ref().map_or(section::HOME, ReturnTo::as_str).to_owned();

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ids::{AccountId, SecretId};
+use domain::ids::{AccountId, LinkId, SecretId};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -13,6 +13,10 @@ pub enum Method {
     Password,
     /// By a code sent to the phone, then choosing a password.
     Sms,
+    /// With FranceConnect.
+    FranceConnect,
+    /// With another upstream provider.
+    Upstream,
 }
 
 impl Method {
@@ -21,19 +25,29 @@ impl Method {
         match self {
             Self::Password => "password",
             Self::Sms => "sms",
+            Self::FranceConnect => "franceconnect",
+            Self::Upstream => "upstream",
         }
     }
 
-    /// Authentication method references (RFC 8176).
+    /// Authentication method references (RFC 8176, whose registry has no word for another provider's sign-in: `fed`
+    /// is the one in use). How that provider made sure is not known here and not claimed.
     pub fn amr(self) -> &'static [&'static str] {
         match self {
             Self::Password => &["pwd"],
             Self::Sms => &["sms", "pwd"],
+            Self::FranceConnect | Self::Upstream => &["fed"],
         }
     }
 
-    fn read(text: &str) -> Self {
-        if text == "sms" { Self::Sms } else { Self::Password }
+    /// From its stored form.
+    pub(crate) fn read(text: &str) -> Self {
+        match text {
+            "sms" => Self::Sms,
+            "franceconnect" => Self::FranceConnect,
+            "upstream" => Self::Upstream,
+            _ => Self::Password,
+        }
     }
 }
 
@@ -77,6 +91,8 @@ pub(crate) struct Session {
     pub account: AccountId,
     /// The password in force when it was opened.
     pub credential: SecretId,
+    /// The upstream identity that opened it.
+    pub link: Option<LinkId>,
     pub authenticated_at: DateTime<Utc>,
     pub method: Method,
     pub second: Option<Second>,
@@ -86,12 +102,12 @@ pub(crate) struct Session {
 /// Rows are touched at most this often.
 const TOUCH_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-type Row = (Uuid, Uuid, DateTime<Utc>, String, Option<String>, DateTime<Utc>);
+type Row = (Uuid, Uuid, Option<Uuid>, DateTime<Utc>, String, Option<String>, DateTime<Utc>);
 
 /// A session that neither idled nor lived too long.
 pub(crate) async fn find(app: &App, cookie: &[u8; 32], now: DateTime<Utc>) -> sqlx::Result<Option<Session>> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT account, credential, authenticated_at, method, second, seen_at FROM service.session
+        "SELECT account, credential, link, authenticated_at, method, second, seen_at FROM service.session
          WHERE cookie_hash = $1 AND expires_at > $2 AND seen_at > $3",
     )
     .bind(cookie.as_slice())
@@ -99,9 +115,10 @@ pub(crate) async fn find(app: &App, cookie: &[u8; 32], now: DateTime<Utc>) -> sq
     .bind(now - app.config.sessions.idle.delta())
     .fetch_optional(&app.db)
     .await?;
-    Ok(row.map(|(account, credential, authenticated_at, method, second, seen_at)| Session {
+    Ok(row.map(|(account, credential, link, authenticated_at, method, second, seen_at)| Session {
         account: AccountId(account),
         credential: SecretId(credential),
+        link: link.map(LinkId),
         authenticated_at,
         method: Method::read(&method),
         second: second.as_deref().and_then(Second::read),
@@ -130,14 +147,26 @@ pub(crate) struct Opening {
     pub second: Option<Second>,
     /// Browser and system, as stored.
     pub device: Option<String>,
+    /// Opened by an upstream identity.
+    pub upstream: Option<ByLink>,
+}
+
+/// The upstream identity that opens a session.
+#[derive(Clone, Copy, Debug)]
+pub struct ByLink {
+    /// Its link.
+    pub link: LinkId,
+    /// Vault row of what its provider needs for signing out there.
+    pub sign_out: SecretId,
 }
 
 /// Opens one.
 pub(crate) async fn insert(app: &App, cookie: &[u8; 32], new: &Opening, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO service.session
-             (cookie_hash, account, credential, authenticated_at, method, seen_at, expires_at, began_at, second, device)
-         VALUES ($1, $2, $3, $4, $5, $4, $6, $4, $7, $8)",
+             (cookie_hash, account, credential, authenticated_at, method, seen_at, expires_at, began_at, second, device,
+              link, upstream)
+         VALUES ($1, $2, $3, $4, $5, $4, $6, $4, $7, $8, $9, $10)",
     )
     .bind(cookie.as_slice())
     .bind(new.account.0)
@@ -147,6 +176,8 @@ pub(crate) async fn insert(app: &App, cookie: &[u8; 32], new: &Opening, now: Dat
     .bind(now + app.config.sessions.absolute.delta())
     .bind(new.second.map(Second::as_str))
     .bind(&new.device)
+    .bind(new.upstream.map(|by| by.link.0))
+    .bind(new.upstream.map(|by| by.sign_out.0))
     .execute(&app.db)
     .await?;
     Ok(())
@@ -163,8 +194,9 @@ pub(crate) async fn renew(
 ) -> sqlx::Result<bool> {
     let renewed = sqlx::query(
         "UPDATE service.session SET cookie_hash = $2, authenticated_at = $5, method = $6, seen_at = $5, expires_at = $7,
-                second = $8, device = $9
-         WHERE cookie_hash = $1 AND account = $3 AND credential = $4 AND expires_at > $5",
+                second = $8, device = $9, upstream = $11
+         WHERE cookie_hash = $1 AND account = $3 AND credential = $4 AND expires_at > $5
+           AND link IS NOT DISTINCT FROM $10",
     )
     .bind(former.as_slice())
     .bind(cookie.as_slice())
@@ -175,6 +207,8 @@ pub(crate) async fn renew(
     .bind(now + app.config.sessions.absolute.delta())
     .bind(new.second.map(Second::as_str))
     .bind(&new.device)
+    .bind(new.upstream.map(|by| by.link.0))
+    .bind(new.upstream.map(|by| by.sign_out.0))
     .execute(&app.db)
     .await?;
     Ok(renewed.rows_affected() == 1)
@@ -183,6 +217,26 @@ pub(crate) async fn renew(
 /// Ends one.
 pub(crate) async fn end(db: &PgPool, cookie: &[u8; 32]) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM service.session WHERE cookie_hash = $1").bind(cookie.as_slice()).execute(db).await?;
+    Ok(())
+}
+
+/// The vault row of what the provider that opened this session needs for signing out there.
+pub(crate) async fn upstream_sign_out(db: &PgPool, cookie: &[u8; 32]) -> sqlx::Result<Option<SecretId>> {
+    let row = sqlx::query_scalar("SELECT upstream FROM service.session WHERE cookie_hash = $1")
+        .bind(cookie.as_slice())
+        .fetch_optional(db)
+        .await?;
+    Ok(row.flatten().map(SecretId))
+}
+
+/// Ends what an upstream identity opened, once the event that ends its link is recorded. Even if this fails it is
+/// dead: see [`super::current`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_by_link(db: &PgPool, link: LinkId) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM service.session WHERE link = $1").bind(link.0).execute(db).await?;
+    sqlx::query("DELETE FROM service.refresh_family WHERE link = $1").bind(link.0).execute(db).await?;
     Ok(())
 }
 
@@ -252,7 +306,7 @@ pub async fn end_all(db: &PgPool, account: AccountId) -> sqlx::Result<()> {
 /// When the database fails.
 pub async fn sweep(db: &PgPool, now: DateTime<Utc>) -> sqlx::Result<u64> {
     let mut swept = crate::limits::sweep(db, now).await?;
-    for table in ["service.session", "service.flow"] {
+    for table in ["service.session", "service.flow", "service.upstream_visit"] {
         swept += sqlx::query(&format!(
             "DELETE FROM {table} WHERE ctid = ANY (ARRAY(
                  SELECT ctid FROM {table} WHERE expires_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))"

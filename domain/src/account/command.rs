@@ -1,8 +1,9 @@
 //! What can be asked of an account.
 
+use super::{UpstreamIdentity, UpstreamProof};
 use crate::erasure::Grounds;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
+use crate::ids::{AccountId, FlowId, GuardianId, LinkId, PupilId, SecretId};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -131,6 +132,24 @@ pub enum AccountCommand {
         secret: SecretId,
         /// When it stops working.
         expires_at: DateTime<Utc>,
+    },
+    /// Let an upstream identity open the account; its provider's answer has been verified.
+    LinkUpstreamIdentity {
+        /// The link, newly named.
+        link: LinkId,
+        /// The provider, by its configured name.
+        provider: String,
+        /// Who the provider says it is.
+        identity: UpstreamIdentity,
+        /// On what proof.
+        proof: UpstreamProof,
+        /// The flow that proved the phone; needed for [`UpstreamProof::PhoneAndChildren`].
+        flow: Option<FlowId>,
+    },
+    /// The holder gives an upstream identity up.
+    UnlinkUpstreamIdentity {
+        /// The link.
+        link: LinkId,
     },
     /// Stop all use.
     Disable,

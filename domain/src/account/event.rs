@@ -1,10 +1,10 @@
 //! Facts of an account.
 
-use super::{Detachment, Holder, PasswordOrigin, Purpose};
+use super::{Detachment, Holder, PasswordOrigin, Purpose, UpstreamIdentity, UpstreamProof, UpstreamUnlinking};
 use crate::erasure::Grounds;
 use crate::event::event_names;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
+use crate::ids::{AccountId, FlowId, GuardianId, LinkId, PupilId, SecretId};
 use crate::personal::{Personal, Sealable, Segment};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,26 @@ pub enum AccountEvent {
         /// When it stops working.
         expires_at: DateTime<Utc>,
     },
+    /// From here on an identity that another provider vouches for opens the account.
+    UpstreamIdentityLinked {
+        /// The link.
+        link: LinkId,
+        /// The provider, by its configured name.
+        provider: String,
+        /// Who the provider says it is.
+        identity: Personal<UpstreamIdentity>,
+        /// On what proof the account is that person's.
+        proof: UpstreamProof,
+    },
+    /// An upstream identity no longer opens the account.
+    UpstreamIdentityUnlinked {
+        /// The link that ended.
+        link: LinkId,
+        /// The provider it was of.
+        provider: String,
+        /// Why.
+        cause: UpstreamUnlinking,
+    },
     /// No use until enabled again.
     AccountDisabled {},
     /// Use is allowed again.
@@ -105,14 +125,15 @@ pub enum AccountEvent {
 event_names!(AccountEvent, version "1":
     AccountOpened, GuardianRecordAttached, GuardianRecordDetached, VerificationCodeIssued, VerificationCodeAccepted,
     ChildConfirmed, ChildReported, ChildDetached, LoginAssigned, PasswordChosen, AccountActivated,
-    ProvisionalPasswordIssued, AccountDisabled, AccountEnabled, AccountClosed,
-    AccountErased);
+    ProvisionalPasswordIssued, UpstreamIdentityLinked, UpstreamIdentityUnlinked, AccountDisabled, AccountEnabled,
+    AccountClosed, AccountErased);
 
 impl Sealable for AccountEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
         match self {
             Self::VerificationCodeIssued { to, .. } => vec![to],
             Self::LoginAssigned { login } => vec![login],
+            Self::UpstreamIdentityLinked { identity, .. } => vec![identity],
             Self::AccountOpened { .. }
             | Self::GuardianRecordAttached { .. }
             | Self::GuardianRecordDetached { .. }
@@ -123,6 +144,7 @@ impl Sealable for AccountEvent {
             | Self::PasswordChosen { .. }
             | Self::AccountActivated {}
             | Self::ProvisionalPasswordIssued { .. }
+            | Self::UpstreamIdentityUnlinked { .. }
             | Self::AccountDisabled {}
             | Self::AccountEnabled {}
             | Self::AccountClosed {}

@@ -312,3 +312,5 @@ fn an_erased_account_is_closed_and_erased_once() {
     assert!(state.login.is_none() && state.password.is_none() && state.confirmed.is_empty() && state.phone.is_none());
     assert!(!state.guardians.is_empty(), "which records it had is what lets an interrupted erasure go on");
 }
+
+mod links;

@@ -82,6 +82,10 @@ pub enum SignInMethod {
     Password,
     /// A code sent to the phone, then a password chosen.
     Sms,
+    /// FranceConnect.
+    FranceConnect,
+    /// Another upstream provider.
+    Upstream,
 }
 
 /// How a sign-in ended.
@@ -202,6 +206,8 @@ impl SignInMethod {
         match self {
             Self::Password => "password",
             Self::Sms => "sms",
+            Self::FranceConnect => "franceconnect",
+            Self::Upstream => "upstream",
         }
     }
 }

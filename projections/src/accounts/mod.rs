@@ -45,6 +45,8 @@ impl Projection for Accounts {
                 | AccountEvent::ChildConfirmed { .. }
                 | AccountEvent::ChildReported { .. }
                 | AccountEvent::ChildDetached { .. }
+                | AccountEvent::UpstreamIdentityLinked { .. }
+                | AccountEvent::UpstreamIdentityUnlinked { .. }
                 | AccountEvent::AccountErased { .. },
             ) => {}
             Event::Pupil(_)
@@ -111,6 +113,8 @@ impl Accounts {
                 row.activated = true;
                 row.activated_at = Some(event.recorded_at);
             }
+            // Which ways in an account has is read from its stream, by its holder and by the sign-in.
+            AccountEvent::UpstreamIdentityLinked { .. } | AccountEvent::UpstreamIdentityUnlinked { .. } => {}
             AccountEvent::AccountDisabled {} => self.row(event, account)?.status = "disabled".to_owned(),
             AccountEvent::AccountEnabled {} => {
                 let row = self.row(event, account)?;

@@ -114,6 +114,8 @@ fn others_concerned(event: &Event) -> Option<String> {
             | AccountEvent::PasswordChosen { .. }
             | AccountEvent::AccountActivated {}
             | AccountEvent::ProvisionalPasswordIssued { .. }
+            | AccountEvent::UpstreamIdentityLinked { .. }
+            | AccountEvent::UpstreamIdentityUnlinked { .. }
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
             | AccountEvent::AccountClosed {}

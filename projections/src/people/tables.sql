@@ -11,6 +11,7 @@ CREATE TABLE pupil (
     sex         text,  -- female, male
     erased      boolean NOT NULL
 );
+CREATE INDEX pupil_birth_date ON pupil (birth_date) WHERE birth_date IS NOT NULL;
 
 CREATE TABLE enrolment (
     pupil         uuid    NOT NULL,

@@ -1,9 +1,9 @@
 //! The English catalogue.
 
-use super::{guardian_name, placement, pupil_name, value};
+use super::{guardian_name, placement, pupil_name, upstream_name, value};
 use chrono::NaiveDate;
 use domain::Event;
-use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose, UpstreamProof, UpstreamUnlinking};
 use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
@@ -193,6 +193,26 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::ProvisionalPasswordIssued { expires_at, secret: _ } => format!(
             "A provisional password was handed out, valid until {}.",
             expires_at.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        AccountEvent::UpstreamIdentityLinked { provider, identity, proof, link: _ } => format!(
+            "From here on the identity {} of {provider} opens the account: {}.",
+            upstream_name(identity, ERASED),
+            match proof {
+                UpstreamProof::PhoneAndChildren => "phone and birth dates of the children were proved",
+                UpstreamProof::SignedIn => "the holder was signed in",
+                UpstreamProof::Ine => "by the INE",
+                UpstreamProof::EducationVector => "by the identity vector",
+                UpstreamProof::Login => "by the account’s login",
+                UpstreamProof::NamesAndBirthDate => "by names and birth date",
+            }
+        ),
+        AccountEvent::UpstreamIdentityUnlinked { provider, cause, link: _ } => format!(
+            "The identity of {provider} no longer opens the account: {}.",
+            match cause {
+                UpstreamUnlinking::OwnRequest => "its holder gave it up",
+                UpstreamUnlinking::Replaced => "another takes its place",
+                UpstreamUnlinking::Reset => "the account was reset",
+            }
         ),
         AccountEvent::AccountDisabled {} => "The account was disabled.".to_owned(),
         AccountEvent::AccountEnabled {} => "The account was enabled again.".to_owned(),

@@ -1,9 +1,9 @@
 //! Le catalogue français.
 
-use super::{guardian_name, placement, pupil_name, value};
+use super::{guardian_name, placement, pupil_name, upstream_name, value};
 use chrono::NaiveDate;
 use domain::Event;
-use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose};
+use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose, UpstreamProof, UpstreamUnlinking};
 use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
@@ -196,6 +196,26 @@ fn account(event: &AccountEvent) -> String {
         AccountEvent::ProvisionalPasswordIssued { expires_at, secret: _ } => format!(
             "Un mot de passe provisoire est remis, valable jusqu’au {}.",
             expires_at.format("%d/%m/%Y à %H:%M:%S UTC")
+        ),
+        AccountEvent::UpstreamIdentityLinked { provider, identity, proof, link: _ } => format!(
+            "L’identité {} de {provider} ouvre désormais le compte : {}.",
+            upstream_name(identity, ERASED),
+            match proof {
+                UpstreamProof::PhoneAndChildren => "téléphone et dates de naissance des enfants prouvés",
+                UpstreamProof::SignedIn => "le titulaire était connecté",
+                UpstreamProof::Ine => "par l’INE",
+                UpstreamProof::EducationVector => "par le vecteur d’identité",
+                UpstreamProof::Login => "par l’identifiant du compte",
+                UpstreamProof::NamesAndBirthDate => "par les noms et la date de naissance",
+            }
+        ),
+        AccountEvent::UpstreamIdentityUnlinked { provider, cause, link: _ } => format!(
+            "L’identité de {provider} n’ouvre plus le compte : {}.",
+            match cause {
+                UpstreamUnlinking::OwnRequest => "le titulaire y renonce",
+                UpstreamUnlinking::Replaced => "une autre la remplace",
+                UpstreamUnlinking::Reset => "le compte est réinitialisé",
+            }
         ),
         AccountEvent::AccountDisabled {} => "Le compte est désactivé.".to_owned(),
         AccountEvent::AccountEnabled {} => "Le compte est réactivé.".to_owned(),

@@ -7,6 +7,7 @@ pub mod values;
 
 use crate::language::Language;
 use domain::Event;
+use domain::account::UpstreamIdentity;
 use domain::context::{Actor, Reason};
 use domain::guardian::GuardianIdentity;
 use domain::personal::Personal;
@@ -60,6 +61,16 @@ fn guardian_name(identity: &Personal<GuardianIdentity>, erased: &str) -> String 
         name.push_str(&format!(" ({})", usage.to_uppercase()));
     }
     name
+}
+
+/// `Ana Maria FICTIF (EXEMPLE)` as an upstream provider names the person, or the word for erased. A provider that gives
+/// no names leaves nothing but a dash.
+fn upstream_name(identity: &Personal<UpstreamIdentity>, erased: &str) -> String {
+    let Some(identity) = identity.known() else { return erased.to_owned() };
+    let surname = identity.family_name.iter().map(|name| name.to_uppercase());
+    let usage = identity.usage_name.iter().map(|name| format!("({})", name.to_uppercase()));
+    let names: Vec<String> = identity.given_names.iter().cloned().chain(surname).chain(usage).collect();
+    if names.is_empty() { "–".to_owned() } else { names.join(" ") }
 }
 
 /// ` 6A, CM2`: class, level and MEF where known; the word for erased; nothing where the file says nothing.

@@ -1,12 +1,13 @@
 //! `GET /children`, `POST /children/confirm`, `POST /children/report`: on the way in.
 
-use super::super::flow::{Flow, Step};
+use super::super::flow::{Flow, Kind, Step};
 use super::{Answer, Child, ChildrenPage, Compared, Wrong, compare, may_be_wrong, proposals, read_date, report};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{Page, View};
 use crate::session::cookies::Cookies;
 use crate::session::form::{Binding, PageForm, Submitted};
+use crate::upstream;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -70,7 +71,9 @@ async fn respond(
     let pending = proposals.iter().any(|child| child.answer == Answer::Pending);
     if !pending && proposals.iter().any(|child| child.answer == Answer::Confirmed) {
         flow.advance(app, Step::Password).await?;
-        return Ok(Redirect::to(Step::Password.path()).into_response());
+        let tying = flow.kind == Kind::Activation && upstream::recognised(app, cookies).await?.is_some();
+        let next = if tying { "/sign-in/link" } else { Step::Password.path() };
+        return Ok(Redirect::to(next).into_response());
     }
     let (wrong, errors, status) = Wrong::parts(wrong, &view);
     let token = |form: fn(&App, &crate::session::Token) -> String| {

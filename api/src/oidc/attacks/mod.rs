@@ -48,4 +48,5 @@ mod refresh;
 mod sight;
 mod switching;
 mod told;
+mod upstream;
 mod world;

@@ -61,6 +61,7 @@ pub async fn issue(
             client: client.id,
             account: who.id,
             credential: who.credential,
+            link: who.link,
             session: who.sid,
             offline: grant.scopes.contains(scopes::OFFLINE_ACCESS),
             scope: &scope,
