@@ -9,10 +9,9 @@ use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use domain::ids::RelyingPartyId;
 use domain::relying_party::RelyingParty;
-use ledger::{Ledger, ReadError};
+use ledger::{Ledger, ReadError, VaultSecret};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use zeroize::Zeroizing;
 
 /// Clients kept in memory; with more, all are read anew.
 const CAPACITY: usize = 10_000;
@@ -23,14 +22,14 @@ const FAR: u64 = 5_000;
 pub struct KnownClient {
     /// As its events make it.
     pub party: RelyingParty,
-    secret: Option<(Zeroizing<Vec<u8>>, Option<DateTime<Utc>>)>,
+    secret: Option<VaultSecret>,
 }
 
 impl KnownClient {
     /// The hash of its secret, if it has one that still holds.
     pub fn secret(&self, now: DateTime<Utc>) -> Option<&[u8]> {
-        let (hash, expires_at) = self.secret.as_ref()?;
-        expires_at.is_none_or(|expires_at| expires_at > now).then_some(hash)
+        let kept = self.secret.as_ref()?;
+        kept.expires_at.is_none_or(|expires_at| expires_at > now).then_some(&kept.secret)
     }
 }
 
@@ -68,7 +67,6 @@ impl KnownClients {
             Some(row) => app.ledger.vault_get(row, app.clock.now()).await?,
             None => None,
         };
-        let secret = secret.map(|secret| (secret.secret, secret.expires_at));
         let client = Arc::new(KnownClient { party, secret });
         let mut known = self.lock();
         // What happened since is looked through from `at` on; once somebody has, this may be older than that.
