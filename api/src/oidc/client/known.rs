@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use domain::ids::RelyingPartyId;
 use domain::relying_party::RelyingParty;
-use ledger::{Ledger, ReadError, VaultSecret};
+use ledger::vault::VaultSecret;
+use ledger::{Ledger, ReadError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
