@@ -21,13 +21,16 @@ pub const STREAM: &str = "service";
 /// | Aggregate | Version | What it brought |
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
-pub const DECISIONS: [(&str, u16); 7] = [
+/// | relying_party | 2 | security profile, service link, EdDSA, registration tokens, an end for good |
+/// | initial_access | 1 | tokens by which services register themselves |
+pub const DECISIONS: [(&str, u16); 8] = [
     ("pupil", 1),
     ("guardian", 1),
     ("account", 1),
     ("establishment", 1),
     ("ledger_manifest", 1),
-    ("relying_party", 1),
+    ("relying_party", 2),
+    ("initial_access", 1),
     ("auditor", 1),
 ];
 

@@ -30,8 +30,9 @@ impl KeysCommand {
             Self::RotateMaster => return block_on(rotate_master(global)),
         };
         block_on(async {
-            let beside = Beside::open(&global.load()?).await?;
-            let keys = Keys::new(beside.db.clone(), beside.ledger.clone());
+            let config = global.load()?;
+            let beside = Beside::open(&config).await?;
+            let keys = Keys::new(beside.db.clone(), beside.ledger.clone()).with_eddsa(config.oidc.eddsa);
             let rotated = keys.rotate(beside.ledger.now(), at_once).await;
             beside.close().await;
             println!("Tokens are now signed by {}; running services follow within a minute.", rotated?.join(" and "));

@@ -19,6 +19,7 @@ mod claims;
 pub mod client;
 mod codes;
 mod consent;
+mod console;
 mod discovery;
 mod dpop;
 mod end_session;
@@ -31,12 +32,16 @@ mod introspection;
 pub mod keys;
 mod live;
 mod logout;
+pub mod metadata;
 mod par;
 mod parameters;
 mod pkce;
+mod portal;
 mod redirect_uri;
+pub mod registration;
 pub mod registry;
 mod request;
+mod requested;
 mod response;
 mod revocation;
 pub mod scopes;
@@ -52,7 +57,7 @@ mod attacks;
 #[cfg(test)]
 mod samples;
 
-pub use authorize::DeniedPage;
+pub use authorize::{BetterPage, DeniedPage};
 pub use client::keys::ClientKeyCache;
 pub use codes::delete_expired;
 pub use consent::ConsentPage;
@@ -83,6 +88,9 @@ pub fn routes() -> Router<App> {
         .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
         .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
+        .route(path::REGISTER, post(registration::register))
+        .route(path::REGISTERED, get(registration::show).put(registration::update).delete(registration::delete))
+        .merge(console::routes())
         .route(services::PATH, get(services::show))
         .route(services::REVOKE, post(services::revoke))
         .route(services::EVERYWHERE, post(services::sign_out_everywhere))

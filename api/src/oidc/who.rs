@@ -120,17 +120,40 @@ pub async fn end(app: &App, sid: Uuid) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// What a person can do to be identified better than they are.
+pub struct Better {
+    /// How they are identified then.
+    pub acr: &'static str,
+    /// Where they do it.
+    pub path: &'static str,
+}
+
 impl Who {
-    /// What tokens say of it.
-    pub fn sign_in(&self, holder: Holder) -> SignIn {
-        let acr = match holder {
+    /// How the person was identified.
+    pub fn acr(&self, holder: Holder) -> &'static str {
+        match holder {
             Holder::Guardian(_) if self.account.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,
             Holder::Guardian(_) => acr::GUARDIAN_BY_SCHOOL_RECORD,
             Holder::Pupil(_) => acr::PUPIL_BY_SCHOOL,
-        };
+        }
+    }
+
+    /// How they could be identified better: who came in by a provisional password proves, with a new password, the
+    /// mobile on the school's file.
+    pub fn better_way(&self, holder: Holder) -> Option<Better> {
+        match holder {
+            Holder::Guardian(_) if self.account.by_provisional => {
+                Some(Better { acr: acr::GUARDIAN_BY_SCHOOL_RECORD, path: "/reset" })
+            }
+            Holder::Guardian(_) | Holder::Pupil(_) => None,
+        }
+    }
+
+    /// What tokens say of it.
+    pub fn sign_in(&self, holder: Holder) -> SignIn {
         SignIn {
             auth_time: self.authenticated_at.timestamp(),
-            acr: acr.to_owned(),
+            acr: self.acr(holder).to_owned(),
             amr: self.method.amr().iter().map(|&method| method.to_owned()).collect(),
             sid: self.sid,
         }

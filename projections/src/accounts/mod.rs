@@ -50,6 +50,7 @@ impl Projection for Accounts {
             | Event::Guardian(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -68,6 +69,7 @@ impl Projection for Accounts {
             | Event::Guardian(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),

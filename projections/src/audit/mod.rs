@@ -41,6 +41,7 @@ impl Projection for Audit {
             | Event::Guardian(_)
             | Event::Account(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -121,6 +122,7 @@ fn others_concerned(event: &Event) -> Option<String> {
         | Event::Guardian(_)
         | Event::Establishment(_)
         | Event::RelyingParty(_)
+        | Event::InitialAccess(_)
         | Event::Auditor(_)
         | Event::LedgerManifest(_)
         | Event::Rules(_) => None,
@@ -154,6 +156,7 @@ impl Audit {
             | Event::Guardian(_)
             | Event::Account(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}

@@ -56,6 +56,7 @@ impl Projection for People {
             Event::Account(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -75,6 +76,7 @@ impl Projection for People {
             Event::Account(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),

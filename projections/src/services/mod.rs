@@ -39,12 +39,16 @@ impl Projection for Services {
                 | RelyingPartyEvent::ClientSecretReplaced { .. }
                 | RelyingPartyEvent::ClientSecretWithdrawn {}
                 | RelyingPartyEvent::RelyingPartyDisabled {}
-                | RelyingPartyEvent::RelyingPartyEnabled {},
+                | RelyingPartyEvent::RelyingPartyEnabled {}
+                | RelyingPartyEvent::RelyingPartyDeregistered {},
             ) => self.relying_parties.want((stream_uuid(event)?,)),
-            Event::RelyingParty(RelyingPartyEvent::RelyingPartyRegistered { .. }) => {}
+            Event::RelyingParty(
+                RelyingPartyEvent::RelyingPartyRegistered { .. } | RelyingPartyEvent::RegistrationTokenIssued { .. },
+            ) => {}
             Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -64,6 +68,7 @@ impl Projection for Services {
             Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),
@@ -97,17 +102,26 @@ impl Services {
     fn relying_party(&mut self, event: &RecordedEvent, id: Uuid, fact: &RelyingPartyEvent) -> Result<(), Fault> {
         if let RelyingPartyEvent::RelyingPartyRegistered { id: _, registration, secret } = fact {
             let (registration, secret) = (Json(registration.clone()), secret.map(|secret| secret.0));
-            self.relying_parties.put(RelyingPartyRow { id, registration, secret, enabled: true });
+            self.relying_parties.put(RelyingPartyRow { id, registration, secret, enabled: true, deregistered: false });
+            return Ok(());
+        }
+        if let RelyingPartyEvent::RegistrationTokenIssued { token: _ } = fact {
             return Ok(());
         }
         let row = self.relying_parties.change(&(id,)).ok_or_else(|| Fault::no_row(event, "relying party"))?;
         match fact {
-            RelyingPartyEvent::RelyingPartyRegistered { .. } => {} // written whole above
+            // Written whole above, or nothing of the row's.
+            RelyingPartyEvent::RelyingPartyRegistered { .. } | RelyingPartyEvent::RegistrationTokenIssued { .. } => {}
             RelyingPartyEvent::RelyingPartyChanged { registration } => row.registration = Json(registration.clone()),
             RelyingPartyEvent::ClientSecretReplaced { secret } => row.secret = Some(secret.0),
             RelyingPartyEvent::ClientSecretWithdrawn {} => row.secret = None,
             RelyingPartyEvent::RelyingPartyDisabled {} => row.enabled = false,
             RelyingPartyEvent::RelyingPartyEnabled {} => row.enabled = true,
+            RelyingPartyEvent::RelyingPartyDeregistered {} => {
+                row.secret = None;
+                row.enabled = false;
+                row.deregistered = true;
+            }
         }
         Ok(())
     }

@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// A key of whoever uses tokens.
-struct Holder(EcdsaKeyPair);
+pub(super) struct Holder(EcdsaKeyPair);
 
 impl Holder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
@@ -27,7 +27,7 @@ impl Holder {
     }
 
     /// RFC 7638, by hand.
-    fn thumbprint(&self) -> String {
+    pub(super) fn thumbprint(&self) -> String {
         let jwk = self.jwk();
         let canonical = format!(
             r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
@@ -46,7 +46,7 @@ impl Holder {
     }
 
     /// A good proof, with members changed.
-    fn proof(&self, world: &World, (method, path): (&str, &str), change: &[(&str, Value)]) -> String {
+    pub(super) fn proof(&self, world: &World, (method, path): (&str, &str), change: &[(&str, Value)]) -> String {
         let mut claims = json!({
             "jti": Uuid::new_v4(),
             "htm": method,
@@ -59,7 +59,7 @@ impl Holder {
         self.sign("dpop+jwt", self.jwk(), &claims)
     }
 
-    fn ath(token: &str) -> (&'static str, Value) {
+    pub(super) fn ath(token: &str) -> (&'static str, Value) {
         ("ath", json!(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.as_bytes()))))
     }
 }

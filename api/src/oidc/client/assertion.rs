@@ -4,7 +4,7 @@ use super::Client;
 use crate::app::App;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientKey, RelyingParty};
+use domain::relying_party::{ClientKey, RelyingParty, SecurityProfile};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
@@ -48,13 +48,15 @@ pub async fn proves(app: &App, token: &str, id: RelyingPartyId, party: &RelyingP
     let Ok(header) = jsonwebtoken::decode_header(token) else { return Ok(false) };
     let typ = header.typ.as_deref().unwrap_or("JWT");
     let expected = typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("client-authentication+jwt");
-    if !expected || header.crit.is_some() {
+    let strict = registration.terms.profile == SecurityProfile::Fapi2;
+    // FAPI 2.0 §5.4: no PKCS #1 v1.5.
+    if !expected || header.crit.is_some() || (strict && header.alg == Algorithm::RS256) {
         return Ok(false);
     }
     // Only registered keys count: `jwk`, `jku`, `x5u` and `x5c` of the header are never looked at.
     let keys = app.client_keys.candidates(id, registration.terms.keys.as_ref(), header.kid.as_deref(), now).await;
     let verified = keys.iter().find_map(|key| verify::<Assertion>(token, header.alg, key));
-    let Some(claims) = verified.filter(|claims| is_good(claims, id, &app.config.origin(), now)) else {
+    let Some(claims) = verified.filter(|claims| is_good(claims, id, (&app.config.origin(), strict), now)) else {
         return Ok(false);
     };
     first_time(app, id, &claims, now).await
@@ -86,7 +88,7 @@ pub fn verify<T: serde::de::DeserializeOwned>(token: &str, algorithm: Algorithm,
     jsonwebtoken::decode(token, &decoding, &validation).map(|data| data.claims).ok()
 }
 
-fn is_good(claims: &Assertion, id: RelyingPartyId, issuer: &str, now: DateTime<Utc>) -> bool {
+fn is_good(claims: &Assertion, id: RelyingPartyId, (issuer, strict): (&str, bool), now: DateTime<Utc>) -> bool {
     let own = id.to_string();
     let ours = |audience: &Value| {
         // The issuer, or the token endpoint as older libraries write; nobody else beside us.
@@ -94,6 +96,8 @@ fn is_good(claims: &Assertion, id: RelyingPartyId, issuer: &str, now: DateTime<U
         audience == issuer || audience.strip_prefix(issuer) == Some(super::super::discovery::path::TOKEN)
     };
     let for_us = match &claims.aud {
+        // FAPI 2.0 §5.3.2.1: the issuer, as a string.
+        one if strict => one.as_str() == Some(issuer),
         Value::Array(all) => !all.is_empty() && all.iter().all(ours),
         one => ours(one),
     };
