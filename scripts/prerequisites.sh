@@ -29,10 +29,15 @@ install_packages() {
   fi
 }
 
+# Where `matricule` itself looks; what lies on PATH or is named by pg_config may be too old.
 has_postgres() {
-  command -v initdb >/dev/null && [ "$(initdb --version | sed 's/[^0-9]*//; s/[^0-9].*//')" -ge 15 ] && return
+  local found
   [ -n "${MATRICULE_POSTGRES_BIN:-}" ] && return
+  for found in "$(command -v initdb || true)" "$(pg_config --bindir 2>/dev/null || true)/initdb"; do
+    [ -x "$found" ] && [ "$("$found" --version | sed 's/[^0-9]*//; s/[^0-9].*//')" -ge 15 ] && return
+  done
   compgen -G '/usr/lib/postgresql/1[5-9]/bin/initdb' >/dev/null && return
+  compgen -G '/usr/pgsql-1[5-9]/bin/initdb' >/dev/null && return
   compgen -G '/opt/homebrew/opt/postgresql@1[5-9]/bin/initdb' >/dev/null && return
   compgen -G '/usr/local/opt/postgresql@1[5-9]/bin/initdb' >/dev/null
 }
@@ -52,6 +57,11 @@ need_rust() {
   oldest=$(sed -n 's/^rust-version = "1\.\([0-9]*\)".*/\1/p' Cargo.toml)
   minor=$(cargo --version | sed 's/^cargo 1\.//; s/\..*//')
   [ "$minor" -ge "$oldest" ] || die "Rust 1.$minor is too old: 1.$oldest or later is needed. With rustup: rustup update stable."
+}
+
+# Where Cargo puts what it builds: CARGO_TARGET_DIR or a configuration may say so.
+target_directory() {
+  cargo metadata --format-version 1 --no-deps --offline | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
 }
 
 need_compiler() {
@@ -82,20 +92,66 @@ need_go() {
 }
 
 need_openssl() {
-  command -v openssl >/dev/null || install_packages "the test of timestamps" openssl openssl
+  command -v openssl >/dev/null || install_packages "the tests of timestamps and of the outside verifier" openssl openssl
+}
+
+# The outside verifier of audit bundles needs nothing but its standard library.
+need_python() {
+  command -v python3 >/dev/null || install_packages "the outside verifier of audit bundles" python3 python3
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "Python 3.9 or later is needed."
+}
+
+# The relying parties of tests/integration/relying_parties that are packaged: both run on a port of their own, as www-data.
+need_relying_parties() {
+  local missing=""
+  command -v apache2 >/dev/null || missing="apache2"
+  compgen -G '/usr/lib*/apache2/modules/mod_auth_openidc.so' >/dev/null || missing="$missing libapache2-mod-auth-openidc"
+  # With what it recommends: the portal's own libraries are among that.
+  [ -f /usr/share/perl5/Lemonldap/NG/Portal.pm ] || missing="$missing lemonldap-ng"
+  command -v faketime >/dev/null || missing="$missing faketime"
+  [ -z "$missing" ] && return
+  command -v apt-get >/dev/null || die "The tests of relying parties need Debian's packages $missing, or the same installed otherwise."
+  install_packages "real relying parties to test against" "$missing" ""
+}
+
+# python_environment NAME REQUIREMENTS: an environment of its own under target/python, with exactly what the file names.
+python_environment() {
+  local place="target/python/$1"
+  if [ ! -f "$place/requirements.txt" ] || ! cmp -s "$2" "$place/requirements.txt"; then
+    command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null ||
+      install_packages "Python, for relying parties and checks of the API" "python3 python3-venv" python
+    say "Installing the Python packages of $2"
+    rm -rf "$place"
+    python3 -m venv "$place"
+    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+    cp "$2" "$place/requirements.txt"
+  fi
 }
 
 need_chromium() {
   [ -n "${CHROMIUM:-}" ] && return
-  CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
-  if [ -z "$CHROMIUM" ] && [ -x "/Applications/Chromium.app/Contents/MacOS/Chromium" ]; then
-    CHROMIUM=/Applications/Chromium.app/Contents/MacOS/Chromium
-  fi
+  CHROMIUM=$(find_chromium)
   if [ -z "$CHROMIUM" ]; then
-    install_packages "the browser tests" chromium "--cask chromium"
-    CHROMIUM=$(command -v chromium || echo /Applications/Chromium.app/Contents/MacOS/Chromium)
+    # Homebrew no longer installs Chromium, which is not signed for macOS.
+    install_packages "the browser tests" chromium "--cask google-chrome"
+    CHROMIUM=$(find_chromium)
+    [ -n "$CHROMIUM" ] || die "Chromium was installed and is not found: set CHROMIUM to its program."
   fi
   export CHROMIUM
+}
+
+find_chromium() {
+  local found
+  for found in chromium chromium-browser google-chrome; do
+    command -v "$found" && return
+  done
+  for found in Chromium "Google Chrome"; do
+    found="/Applications/$found.app/Contents/MacOS/$found"
+    if [ -x "$found" ]; then
+      printf '%s\n' "$found"
+      return
+    fi
+  done
 }
 
 # node_modules DIRECTORY: installs exactly what its lock file names.

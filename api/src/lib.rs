@@ -19,6 +19,7 @@ pub mod limits;
 pub mod listen;
 pub mod manifest;
 pub mod oidc;
+pub mod openapi;
 pub mod outbound;
 pub mod pages;
 pub mod password;

@@ -1,7 +1,8 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{activation, audit, delivery, headers, import, incident, oidc, pages, proof, reset, session};
+use crate::pages::form_on;
+use crate::{activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -28,26 +29,32 @@ pub(crate) fn routes() -> Router<App> {
         .route("/demo/inbox", get(delivery::inbox))
         // Signing in
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
-        .route("/sign-out", post(session::sign_out))
+        .route(session::STEP_UP_PATH, get(session::show_again).post(session::sign_in_again))
+        .route(session::SWITCH_PATH, form_on("/account", post(session::switch_user)))
+        .route("/sign-out", form_on("/account", post(session::sign_out)))
         .route("/account", get(session::account))
+        .route(session::OWN_SESSIONS_PATH, get(session::own_sessions))
+        .route(session::END_SESSION_PATH, form_on(session::OWN_SESSIONS_PATH, post(session::end_own_session)))
+        .route(session::WAYS_IN_PATH, get(session::ways_in))
         .route("/account/password", get(session::show_own_password).post(session::change_own_password))
         .route("/account/children", get(activation::show_own_children))
-        .route("/account/children/confirm", post(activation::confirm_own_child))
-        .route("/account/children/report", post(activation::report_own_child))
+        .route("/account/children/confirm", form_on("/account/children", post(activation::confirm_own_child)))
+        .route("/account/children/report", form_on("/account/children", post(activation::report_own_child)))
         // First use and recovery
         .route("/activate", get(activation::show_identify).post(activation::identify))
         .route("/reset", get(reset::show_reset).post(reset::reset))
-        .route("/reset/identity", post(reset::reset_by_identity))
+        .route("/reset/identity", form_on("/reset", post(reset::reset_by_identity)))
         .route("/code", get(activation::show_code).post(activation::check_code))
-        .route("/code/resend", post(activation::resend_code))
+        .route("/code/resend", form_on("/code", post(activation::resend_code)))
         .route("/children", get(activation::show_children))
-        .route("/children/confirm", post(activation::confirm_child))
-        .route("/children/report", post(activation::report_child))
+        .route("/children/confirm", form_on("/children", post(activation::confirm_child)))
+        .route("/children/report", form_on("/children", post(activation::report_child)))
         .route("/new-password", get(activation::show_password).post(activation::choose_password))
         // Programs of the school information systems
         .route(import::http::UPLOAD, post(import::http::create).layer(DefaultBodyLimit::disable()))
         .route("/api/imports/{id}", get(import::http::status))
         .route("/api/imports/{id}/report", get(import::http::report))
+        .route("/api/openapi.json", get(openapi::describe))
         // Auditors
         .merge(audit::routes())
         // Supervision

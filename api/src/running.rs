@@ -10,7 +10,7 @@ use crate::incident::RequestLog;
 use crate::oidc::{ClientKeyCache, Keys};
 use crate::outbound::Outbound;
 use crate::session::Guard;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ledger::access::AccessLog;
 use ledger::checkpoint::{Checkpoints, Health, State};
 use ledger::postgres::{Database, Role, Source, migrate};
@@ -71,6 +71,13 @@ impl Running {
         let options = Options { clock: Arc::new(move || time.now()), ..Options::default() };
         let ledger = Ledger::open_with(db.clone(), keys, options).await.context("the ledger can't be opened")?;
         ledger.check_master().await?;
+        if let Some(archive) = ledger.archive().await? {
+            let (backup, at) = (archive.backup, archive.restored_at.format("%Y-%m-%d"));
+            bail!(
+                "this database is an archive without keys, restored from {backup} on {at}: question it with \
+                 matricule-replay; a service runs on a ledger with its keys"
+            );
+        }
         audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();

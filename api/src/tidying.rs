@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::erasure::entitlement::Daily;
 use crate::erasure::{Eraser, follow_up};
-use crate::{audit, oidc, session};
+use crate::{audit, import, oidc, session};
 use ledger::access::{drop_months, keep_months};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -61,7 +61,10 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
     oidc::end_sessions_of_the_gone(app).await?;
     for _ in 0..BATCHES {
         let kept = now - app.config.retention.access_log.delta();
-        let more = oidc::delete_expired(&app.db, now).await? | audit::sweep(&app.db, kept).await?;
+        let reports = now - app.config.retention.import_reports.delta();
+        let more = oidc::delete_expired(&app.db, now).await?
+            | audit::sweep(&app.db, kept).await?
+            | import::store::sweep(&app.db, reports).await?;
         let swept = session::sweep(&app.db, now).await?;
         let purged = app.ledger.vault_purge(now, 1000).await?;
         if !more && swept == 0 && purged == 0 {
@@ -69,4 +72,59 @@ pub async fn round(app: &App) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestService;
+
+    #[tokio::test]
+    async fn what_imports_told_goes_after_its_retention_and_nothing_younger() {
+        let service = TestService::start().await;
+        let (app, db) = (service.app(), &service.app().db);
+        let now = app.clock.now();
+        let kept = app.config.retention.import_reports.delta();
+        for (n, at) in [(1_u128, now - kept - chrono::TimeDelta::days(1)), (2, now - kept + chrono::TimeDelta::days(1))]
+        {
+            let id = uuid::Uuid::from_u128(n);
+            sqlx::query(
+                "INSERT INTO service.import_run (import, establishment, stage, ordinal, updated_at) \
+                 VALUES ($1, '0210001A', 'done', 0, $2)",
+            )
+            .bind(id)
+            .bind(at)
+            .execute(db)
+            .await
+            .unwrap();
+            sqlx::query(
+                "INSERT INTO service.import_remark (import, kind, file, line, record, reason) \
+                 SELECT $1, 'refused', 'Eleves.xml', n, 'élève', 'motif' FROM generate_series(1, 2500) n",
+            )
+            .bind(id)
+            .execute(db)
+            .await
+            .unwrap();
+            sqlx::query(
+                "INSERT INTO service.import_request (id, state, options, received_at, finished_at) \
+                 VALUES ($1, 'done', '{}', $2, $2)",
+            )
+            .bind(id)
+            .bind(at)
+            .execute(db)
+            .await
+            .unwrap();
+        }
+        round(app).await.unwrap();
+        for (table, column, left) in
+            [("import_run", "import", 1_i64), ("import_remark", "import", 2500), ("import_request", "id", 1)]
+        {
+            let sql = format!("SELECT count(*) FROM service.{table} WHERE {column} = $1");
+            let count = async |n| {
+                let id = uuid::Uuid::from_u128(n);
+                sqlx::query_scalar::<_, i64>(&sql).bind(id).fetch_one(db).await.unwrap()
+            };
+            assert_eq!((count(1).await, count(2).await), (0, left), "{table}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::guardian::{Guardian, GuardianEvent};
 use crate::ids::SubjectId;
 use crate::initial_access::{InitialAccess, InitialAccessEvent};
 use crate::ledger_manifest::{LedgerManifest, LedgerManifestEvent};
-use crate::personal::{Sealable, Segment};
+use crate::personal::{Sealable, Segment, from_json};
 use crate::pupil::{Pupil, PupilEvent};
 use crate::relying_party::{RelyingParty, RelyingPartyEvent};
 use crate::rules::{Rules, RulesEvent};
@@ -66,15 +66,15 @@ impl Event {
     /// [`DecodeError`] when the stream type or the payload is not of this version.
     pub fn decode(stream_type: &str, payload: &[u8]) -> Result<Self, DecodeError> {
         match stream_type {
-            Pupil::TYPE => Ok(Self::Pupil(serde_json::from_slice(payload)?)),
-            Guardian::TYPE => Ok(Self::Guardian(serde_json::from_slice(payload)?)),
-            Account::TYPE => Ok(Self::Account(serde_json::from_slice(payload)?)),
-            Establishment::TYPE => Ok(Self::Establishment(serde_json::from_slice(payload)?)),
-            LedgerManifest::TYPE => Ok(Self::LedgerManifest(serde_json::from_slice(payload)?)),
-            RelyingParty::TYPE => Ok(Self::RelyingParty(serde_json::from_slice(payload)?)),
-            InitialAccess::TYPE => Ok(Self::InitialAccess(serde_json::from_slice(payload)?)),
-            Auditor::TYPE => Ok(Self::Auditor(serde_json::from_slice(payload)?)),
-            Rules::TYPE => Ok(Self::Rules(serde_json::from_slice(payload)?)),
+            Pupil::TYPE => Ok(Self::Pupil(from_json(payload)?)),
+            Guardian::TYPE => Ok(Self::Guardian(from_json(payload)?)),
+            Account::TYPE => Ok(Self::Account(from_json(payload)?)),
+            Establishment::TYPE => Ok(Self::Establishment(from_json(payload)?)),
+            LedgerManifest::TYPE => Ok(Self::LedgerManifest(from_json(payload)?)),
+            RelyingParty::TYPE => Ok(Self::RelyingParty(from_json(payload)?)),
+            InitialAccess::TYPE => Ok(Self::InitialAccess(from_json(payload)?)),
+            Auditor::TYPE => Ok(Self::Auditor(from_json(payload)?)),
+            Rules::TYPE => Ok(Self::Rules(from_json(payload)?)),
             other => Err(DecodeError::UnknownStream(other.to_owned())),
         }
     }

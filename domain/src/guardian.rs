@@ -6,11 +6,11 @@
 use crate::erasure::Grounds;
 use crate::event::{event_names, handle_by_decide};
 use crate::identifiers::{E164, Uai};
-use crate::ids::{GuardianId, PupilId};
+use crate::ids::{GuardianId, PupilId, SubjectId};
 use crate::personal::{Personal, Sealable, Segment};
 use cqrs_es::Aggregate;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who the person is, in the words of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,12 +66,21 @@ pub enum HoldReason {
 pub struct HeldLink {
     /// The establishment whose file it is.
     pub establishment: Uai,
-    /// The child as written; sealed for the guardian.
+    /// The child as written; sealed for the first candidate, whose name it is as well, and for the guardian where
+    /// there is none.
     pub child: Personal<ChildAsWritten>,
     /// The pupils it may be.
     pub candidates: Vec<PupilId>,
     /// Why it waits.
     pub reason: HoldReason,
+}
+
+impl HeldLink {
+    /// Whether it is the same link, under whatever key its names are sealed.
+    fn says_the_same(&self, other: &Self) -> bool {
+        (self.establishment, &self.candidates, self.reason) == (other.establishment, &other.candidates, other.reason)
+            && self.child.known().is_some_and(|child| other.child.known() == Some(child))
+    }
 }
 
 /// Intentions about a guardian record.
@@ -99,6 +108,11 @@ pub enum GuardianCommand {
         number: u32,
         /// The pupil; `None` drops the link.
         pupil: Option<PupilId>,
+    },
+    /// Children are erased: no link that may mean one of them waits any longer.
+    ForgetChildren {
+        /// The pupils.
+        pupils: BTreeSet<PupilId>,
     },
     /// Erase the record.
     Erase {
@@ -143,7 +157,7 @@ pub enum GuardianEvent {
         /// The pupil it turned out to be; `None` if the school says it is none of them.
         pupil: Option<PupilId>,
     },
-    /// A later file no longer writes the link, or no longer leaves it open.
+    /// A later file no longer writes the link or no longer leaves it open, or a pupil it may mean is erased.
     ChildLinkLapsed {
         /// Number within the record.
         number: u32,
@@ -217,7 +231,7 @@ impl Guardian {
     pub fn decide(&self, command: GuardianCommand) -> Result<Vec<GuardianEvent>, GuardianError> {
         if self.erased {
             return match command {
-                GuardianCommand::Erase { .. } => Ok(Vec::new()),
+                GuardianCommand::Erase { .. } | GuardianCommand::ForgetChildren { .. } => Ok(Vec::new()),
                 GuardianCommand::RecordSchoolData { .. }
                 | GuardianCommand::HoldLinks { .. }
                 | GuardianCommand::SettleLink { .. } => Err(GuardianError::Erased),
@@ -241,6 +255,11 @@ impl Guardian {
                     return Err(GuardianError::NotACandidate(number));
                 }
                 Ok(vec![GuardianEvent::ChildLinkSettled { number, pupil }])
+            }
+            GuardianCommand::ForgetChildren { pupils } => {
+                let meant = |held: &HeldLink| held.candidates.iter().any(|pupil| pupils.contains(pupil));
+                let meant = self.held.iter().filter(|(_, held)| meant(held));
+                Ok(meant.map(|(number, _)| GuardianEvent::ChildLinkLapsed { number: *number }).collect())
             }
         }
     }
@@ -268,11 +287,10 @@ impl Guardian {
     ) -> Vec<GuardianEvent> {
         let wanted: Vec<HeldLink> = links
             .into_iter()
-            .map(|(child, candidates, reason)| HeldLink {
-                establishment: *establishment,
-                child: Personal::new(id, child),
-                candidates,
-                reason,
+            .map(|(child, candidates, reason)| {
+                // The name is the child's, and the candidates are those who bear it: it goes with the child's key.
+                let whose = candidates.first().map_or_else(|| id.into(), |pupil| SubjectId::from(*pupil));
+                HeldLink { establishment: *establishment, child: Personal::new(whose, child), candidates, reason }
             })
             .collect();
         // What the file no longer writes, or no longer leaves open, has settled itself.
@@ -283,7 +301,8 @@ impl Guardian {
             .map(|(number, _)| GuardianEvent::ChildLinkLapsed { number: *number })
             .collect();
         let known = |link: &HeldLink| {
-            self.held.values().any(|held| held == link) || self.settled.iter().any(|(settled, _)| settled == link)
+            self.held.values().any(|held| held == link)
+                || self.settled.iter().any(|(settled, _)| settled.says_the_same(link))
         };
         let raised = wanted.into_iter().filter(|link| !known(link)).zip(self.next_number + 1..);
         events.extend(raised.map(|(link, number)| GuardianEvent::ChildLinkHeld { number, link }));

@@ -121,13 +121,21 @@ impl<T: Serialize + DeserializeOwned + Send> Segment for Personal<T> {
     }
 
     fn reveal(&mut self, plaintext: &[u8]) -> Result<(), serde_json::Error> {
-        self.content = Content::Clear(serde_json::from_slice(plaintext)?);
+        self.content = Content::Clear(from_json(plaintext)?);
         Ok(())
     }
 
     fn erase(&mut self) {
         self.content = Content::Erased;
     }
+}
+
+/// Decodes JSON bytes: looks once whether they are UTF-8, where serde_json looks at every string.
+///
+/// # Errors
+/// When the bytes are not the JSON of the type.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_str(std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?)
 }
 
 /// Implemented by every event: its personal fields, always in the same order.

@@ -21,11 +21,12 @@ pub const STREAM: &str = "service";
 /// | Aggregate | Version | What it brought |
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
+/// | guardian | 2 | names in a held link are sealed for the child they may mean; erasing the child ends the link |
 /// | relying_party | 2 | security profile, service link, EdDSA, registration tokens, an end for good |
 /// | initial_access | 1 | tokens by which services register themselves |
 pub const DECISIONS: [(&str, u16); 8] = [
     ("pupil", 1),
-    ("guardian", 1),
+    ("guardian", 2),
     ("account", 1),
     ("establishment", 1),
     ("ledger_manifest", 1),

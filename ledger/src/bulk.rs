@@ -4,19 +4,18 @@
 use crate::copy::{Fields, copy_out};
 use crate::error::ReadError;
 use crate::record::{AnyEvent, Ciphers, Raw, RecordedEvent, broken, subjects};
-use crate::seal::Known;
+use crate::seal::{KnownKeys, Subjects};
 use crate::{Ledger, Upcasters};
-use domain::ids::SubjectId;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Events per page of a stream: large enough to make a query's fixed cost small, small enough to keep in memory.
 pub(crate) const PAGE: u64 = 8192;
 
-/// Pages of a stream under way at a time: the database, the wire and two decoders are then busy together.
-const AHEAD: usize = 4;
+/// Pages of a stream under way at a time: each waits for its rows, its keys and a decoder in turn, and so many keep
+/// every processor busy meanwhile. A page takes 10 to 15 MB.
+const AHEAD: usize = 8;
 /// Below so many events a prepared query is faster than a COPY, which is planned each time.
 const FEW: u64 = 64;
 /// Rows of a single page decoded together by one thread.
@@ -34,7 +33,7 @@ pub(crate) struct Page {
     bytes: Vec<u8>,
     /// Where each row's first field begins.
     rows: Vec<usize>,
-    keys: HashMap<SubjectId, Known>,
+    keys: KnownKeys,
 }
 
 /// Buffers that pages lay in and the next ones can: the system would take such large ones back and give new ones,
@@ -130,7 +129,7 @@ impl Ledger {
     async fn fetch(&self, from: u64, limit: u64, mut bytes: Vec<u8>) -> Result<Page, ReadError> {
         self.copy(from, limit, &mut bytes).await?;
         let mut rows = Vec::new();
-        let mut wanted = HashSet::new();
+        let mut wanted = Subjects::default();
         let mut reader = Fields::after_header(&bytes).ok_or_else(|| malformed(from))?;
         while let Some(start) = reader.next_row(COLUMNS).ok_or_else(|| malformed(from))? {
             let expected = from + rows.len() as u64;

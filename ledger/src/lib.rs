@@ -209,12 +209,14 @@ impl Ledger {
     }
 
     /// Seals everything anew with another master key, while everybody goes on working; goes on with a rotation that
-    /// was cut off. `progress` is told how many more rows have been looked at.
+    /// was cut off. Once it is done, the same call makes no further key: it looks through all rows for one that only
+    /// the old key opens, unless it is `another` that is wanted. `progress` is told how many more rows have been
+    /// looked at.
     ///
     /// # Errors
     /// [`RotationError`] says what to do; every row still opens then.
-    pub async fn rotate_master(&self, progress: impl FnMut(u64)) -> Result<Rotated, RotationError> {
-        seal::rotation::rotate(&self.0.pool, &self.0.master, progress).await
+    pub async fn rotate_master(&self, another: bool, progress: impl FnMut(u64)) -> Result<Rotated, RotationError> {
+        seal::rotation::rotate(&self.0.pool, &self.0.master, another, progress).await
     }
 
     /// The master keys.

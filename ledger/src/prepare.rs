@@ -2,7 +2,7 @@
 
 use crate::error::AppendError;
 use crate::leaf::{Entry, NO_LEAF};
-use crate::seal::{Cipher, KeyStore, Known, MasterKeys, NewKey, Place, SealError, seal_segments};
+use crate::seal::{Cipher, KeyStore, Known, KnownKeys, MasterKeys, NewKey, Place, SealError, seal_segments};
 use crate::unit::{OutboxMessage, Unit, VaultChange};
 use crate::{outbox, vault};
 use chrono::{DateTime, Utc};
@@ -68,7 +68,7 @@ pub(crate) async fn prepare_again(
 
 async fn seal_with(
     unit: Unit,
-    known: HashMap<SubjectId, Known>,
+    known: KnownKeys,
     keys: &KeyStore,
     master: &MasterKeys,
 ) -> Result<Box<Prepared>, AppendError> {
@@ -87,12 +87,7 @@ async fn seal_with(
     sealed.map_err(|_| AppendError::Closed)?.map_err(Into::into)
 }
 
-fn seal(
-    unit: Unit,
-    known: &HashMap<SubjectId, Known>,
-    keys: &KeyStore,
-    master: &MasterKeys,
-) -> Result<Box<Prepared>, SealError> {
+fn seal(unit: Unit, known: &KnownKeys, keys: &KeyStore, master: &MasterKeys) -> Result<Box<Prepared>, SealError> {
     let (ciphers, new_keys) = ciphers(&unit, known, keys)?;
     let actor = unit.context.actor.to_string();
     let on_behalf_of = unit.context.on_behalf_of.as_ref().map(ToString::to_string);
@@ -134,7 +129,7 @@ fn seal(
 /// A cipher for each subject of the unit, and the keys made for those that have none.
 fn ciphers(
     unit: &Unit,
-    known: &HashMap<SubjectId, Known>,
+    known: &KnownKeys,
     keys: &KeyStore,
 ) -> Result<(HashMap<SubjectId, Cipher>, Vec<NewKey>), SealError> {
     let mut ciphers: HashMap<SubjectId, Cipher> = HashMap::new();

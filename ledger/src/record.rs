@@ -3,15 +3,15 @@
 use crate::Upcasters;
 use crate::error::ReadError;
 use crate::leaf::Hash;
-use crate::seal::{Cipher, Known, Place, Room, SealError, segments};
+use crate::seal::{Cipher, KnownKeys, Place, Room, SealError, segments};
 use crate::unit::parse_version;
 use chrono::{DateTime, Utc};
 use cqrs_es::DomainEvent;
 use domain::context::{Actor, Reason};
 use domain::ids::{CommandId, SubjectId};
-use domain::personal::Sealable;
+use domain::personal::{Sealable, from_json};
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use uuid::Uuid;
 
@@ -38,8 +38,12 @@ impl AnyEvent for domain::Event {
 }
 
 /// Refuses a payload of a later version than the program knows: even where it fits, it may mean something else.
-pub(crate) fn refuse_newer(stored: u16, known: &str) -> Result<(), String> {
-    match parse_version(known) {
+pub(crate) fn refuse_newer(stored: u16, known: impl FnOnce() -> String) -> Result<(), String> {
+    // The first is older than none: most events, which need not ask.
+    if stored <= 1 {
+        return Ok(());
+    }
+    match parse_version(&known()) {
         Some(known) if stored > known => {
             Err(format!("its payload is of version {stored}, and this program knows {known}: a newer one wrote it"))
         }
@@ -115,13 +119,13 @@ const READY: usize = 8;
 
 /// The keys for a set of events. A cipher is made when first needed and kept while few others are. For one thread.
 pub(crate) struct Ciphers<'k> {
-    known: &'k HashMap<SubjectId, Known>,
+    known: &'k KnownKeys,
     ready: RefCell<VecDeque<(SubjectId, Rc<Cipher>)>>,
     pub(crate) room: RefCell<Room>,
 }
 
 impl<'k> Ciphers<'k> {
-    pub(crate) fn new(known: &'k HashMap<SubjectId, Known>) -> Self {
+    pub(crate) fn new(known: &'k KnownKeys) -> Self {
         Self { known, ready: RefCell::default(), room: RefCell::default() }
     }
 
@@ -203,7 +207,7 @@ impl Raw<'_> {
     ) -> Result<E, String> {
         if !upcasters.wants(self.stream_type, self.event_type, self.event_version) {
             let event = decode(self.payload)?;
-            refuse_newer(self.event_version, &version(&event))?;
+            refuse_newer(self.event_version, || version(&event))?;
             return Ok(event);
         }
         let old = serde_json::from_slice(self.payload).map_err(|error| error.to_string())?;
@@ -228,7 +232,7 @@ impl Raw<'_> {
         upcasters: &Upcasters,
         ciphers: &Ciphers<'_>,
     ) -> Result<RecordedEvent<E>, ReadError> {
-        let decode = |payload: &[u8]| serde_json::from_slice(payload).map_err(|error| error.to_string());
+        let decode = |payload: &[u8]| from_json(payload).map_err(|error| error.to_string());
         let event = self.current(upcasters, decode, E::event_version);
         self.complete(event, ciphers)
     }

@@ -99,7 +99,7 @@ where
         let payload = upcasters.apply(A::TYPE, &row.event_type, version, row.payload);
         let mut event: A::Event = serde_json::from_value(payload).map_err(|error| error.to_string())?;
         if !is_old {
-            refuse_newer(version, &event.event_version())?;
+            refuse_newer(version, || event.event_version())?;
         }
         let place = Place {
             stream_type: A::TYPE,

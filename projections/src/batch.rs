@@ -43,19 +43,35 @@ pub(crate) async fn apply(
     Ok(next)
 }
 
-/// [`apply`] to the live tables. Where none of the events is the view's concern, only the checkpoint moves: one
-/// statement, whole by itself, that needs neither transaction nor gate. It is most of what most views are told.
+/// [`apply`] to the live tables, in as few round trips as can be: a request may be waiting.
+///
+/// Where none of the events is the view's concern, only the checkpoint moves: most of what most views are told.
+/// Otherwise rows and checkpoint are mostly one statement. Either needs neither transaction nor gate: it is whole by
+/// itself, and a swap, which locks the checkpoint first, comes before it or after. Rows loaded before a swap are those
+/// of after it, if the checkpoint is still where they were loaded: the same events make the same rows.
 pub(crate) async fn apply_live(
     connection: &mut PgConnection,
     name: Name,
     events: &[RecordedEvent],
     skips: &Skips,
 ) -> Result<u64, BatchError> {
-    if events.iter().any(|event| name.reads(&event.stream_type)) {
+    let (first, next) = range(events)?;
+    if !events.iter().any(|event| name.reads(&event.stream_type)) {
+        advance(connection, name, first, next).await?;
+        return Ok(next);
+    }
+    if events.iter().any(|event| skips.contains(event.position)) {
         return apply(connection, name, session::begin_batch(name), events, skips).await;
     }
-    let (first, next) = range(events)?;
-    advance(connection, name, first, next).await?;
+    let writes = name.fold(connection, events).await?;
+    if writes.fit_one_statement() {
+        writes.run_with_checkpoint(connection, name, first, next).await?;
+        return Ok(next);
+    }
+    let mut transaction = connection.begin_with(session::begin_batch(name)).await?;
+    advance(&mut transaction, name, first, next).await?;
+    writes.run(&mut transaction).await?;
+    transaction.commit().await?;
     Ok(next)
 }
 
@@ -69,7 +85,7 @@ pub(crate) async fn apply_within(
     let (first, next) = range(events)?;
     advance(connection, name, first, next).await?;
     for part in events.split(|event| skips.contains(event.position)).filter(|part| !part.is_empty()) {
-        name.fold(connection, part).await?;
+        name.fold(connection, part).await?.run(connection).await?;
     }
     Ok(next)
 }

@@ -25,6 +25,7 @@ mod session;
 mod tables;
 pub mod testing;
 mod views;
+mod writes;
 
 pub use compare::{ComparedTable, Comparison, Difference, DifferenceKind, compare};
 pub use progress::CaughtUpError;

@@ -239,7 +239,8 @@ mod tests {
             let mut connection = session::connect(&pool, name.schema()).await.unwrap();
             let mut rows = Vec::new();
             for events in [others, concerned] {
-                name.fold(&mut connection, &events).await.unwrap();
+                let writes = name.fold(&mut connection, &events).await.unwrap();
+                writes.run(&mut connection).await.unwrap();
                 let mut count = 0;
                 for table in tables::list(&mut connection, name.schema()).await.unwrap() {
                     let sql = format!("SELECT count(*) FROM {table}");

@@ -1,5 +1,6 @@
 //! What a projection is, and which there are.
 
+use crate::writes::Writes;
 use crate::{accounts::Accounts, audit::Audit, people::People, services::Services};
 use cqrs_es::Aggregate;
 use domain::Event;
@@ -28,7 +29,8 @@ pub(crate) trait Projection: Default + Send {
     /// Changes the rows in memory.
     fn apply(&mut self, event: &RecordedEvent) -> Result<(), Fault>;
 
-    fn store(self, connection: &mut PgConnection) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Adds what changed to what is to be written.
+    fn write(self, writes: &mut Writes);
 }
 
 /// An event that a projection can't apply. It will not get better by trying again.
@@ -154,8 +156,13 @@ impl Name {
         }
     }
 
-    /// Loads, applies and stores one batch within the caller's transaction; the tables are those of the search path.
-    pub(crate) async fn fold(self, connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), FoldError> {
+    /// Loads what a batch touches, from the tables of the search path, and applies it in memory: what is then to be
+    /// written.
+    pub(crate) async fn fold(
+        self,
+        connection: &mut PgConnection,
+        events: &[RecordedEvent],
+    ) -> Result<Writes, FoldError> {
         match self {
             Self::People => fold::<People>(connection, events).await,
             Self::Accounts => fold::<Accounts>(connection, events).await,
@@ -193,7 +200,7 @@ pub(crate) enum FoldError {
     Database(#[from] sqlx::Error),
 }
 
-async fn fold<P: Projection>(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<(), FoldError> {
+async fn fold<P: Projection>(connection: &mut PgConnection, events: &[RecordedEvent]) -> Result<Writes, FoldError> {
     let mut rows = P::default();
     for event in events {
         guarded(event, || rows.want(event))?;
@@ -202,8 +209,9 @@ async fn fold<P: Projection>(connection: &mut PgConnection, events: &[RecordedEv
     for event in events {
         guarded(event, || rows.apply(event))?;
     }
-    rows.store(connection).await?;
-    Ok(())
+    let mut writes = Writes::default();
+    rows.write(&mut writes);
+    Ok(writes)
 }
 
 /// A panic over an event is a fault like any other: it stops this projection at this event, and the rows in memory,

@@ -20,6 +20,10 @@ use std::time::Duration;
 const PAGE: u32 = 4_000;
 /// How often a swap that readers keep waiting is tried again.
 const SWAP_ATTEMPTS: u32 = 40;
+/// How often a rebuild schema in use is asked for again: what a killed program held is free a moment after it.
+const BUSY_ATTEMPTS: u32 = 30;
+/// Between two attempts.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Between two attempts.
 const SWAP_PAUSE: Duration = Duration::from_millis(100);
 
@@ -27,7 +31,7 @@ const SWAP_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// Another program uses the rebuild schema.
-    #[error("the view {0} is already being rebuilt or compared")]
+    #[error("the view {0} is being rebuilt or compared by another program: try again when it has ended")]
     Busy(Name),
     /// Nobody made the live tables.
     #[error("the view {0} has no tables yet: start the service once, or rebuild it")]
@@ -122,8 +126,13 @@ impl Copy {
     pub(crate) async fn begin(pool: &PgPool, name: Name, skipped: Skipped) -> Result<Self, RebuildError> {
         let schema = name.rebuild_schema();
         let mut connection = session::connect(pool, schema).await?;
-        if !session::try_rebuild(&mut connection, name).await? {
-            return Err(RebuildError::Busy(name));
+        let mut attempts = 0;
+        while !session::try_rebuild(&mut connection, name).await? {
+            if attempts == BUSY_ATTEMPTS {
+                return Err(RebuildError::Busy(name));
+            }
+            attempts += 1;
+            tokio::time::sleep(BUSY_PAUSE).await;
         }
         let mut transaction = connection.begin().await?;
         tables::clear(&mut transaction, schema).await?; // what an interrupted run left
@@ -187,7 +196,8 @@ impl Copy {
         let mut next = self.next;
         self.read_skips().await?;
         let mut transaction = self.connection.begin_with(session::begin_closed(name)).await?;
-        // The live view must not go back: add what it has and the copy has not.
+        // The live view must not go back: add what it has and the copy has not, once no batch moves its checkpoint.
+        tables::hold_checkpoint(&mut transaction, live).await?;
         let reached = tables::checkpoint(&mut transaction, live).await?.map_or(0, |checkpoint| checkpoint.next);
         while next < reached {
             let applied = match read(ledger, next, reached).await? {

@@ -3,29 +3,29 @@
 //! A batch of events touches a *working set* of each table ([`Table`]): the rows it may change are loaded by key,
 //! changed in memory in the order of the events, and written back with one upsert and one delete.
 
-use sqlx::PgConnection;
+use crate::writes::Writes;
+use sqlx::FromRow;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::future::Future;
 use uuid::Uuid;
 
 /// A row of a view. Implemented by [`row!`] only.
-pub(crate) trait Row: Send + Sync + Sized + 'static {
-    /// Its table, with unqualified name.
-    const TABLE: &'static str;
+pub(crate) trait Row: for<'r> FromRow<'r, PgRow> + Send + Sync + Sized + Unpin + 'static {
     /// Primary key.
     type Key: Ord + Clone + Send + Sync + 'static;
 
     fn key(&self) -> Self::Key;
 
-    fn load(
-        connection: &mut PgConnection,
-        keys: Vec<Self::Key>,
-    ) -> impl Future<Output = sqlx::Result<Vec<Self>>> + Send;
+    /// What its statements are made from.
+    const SHAPE: Shape;
 
-    fn upsert(connection: &mut PgConnection, rows: Vec<Self>) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Adds one array for each column of the key.
+    fn bind_keys(keys: Vec<Self::Key>, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
 
-    fn delete(connection: &mut PgConnection, keys: Vec<Self::Key>) -> impl Future<Output = sqlx::Result<()>> + Send;
+    /// Adds one array for each column.
+    fn bind_rows(rows: Vec<Self>, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
 }
 
 /// Declares a row: its struct, its key and the SQL type of each column.
@@ -48,49 +48,44 @@ macro_rules! row {
         }
 
         impl $crate::row::Row for $name {
-            const TABLE: &'static str = $table;
             type Key = ($($key_type,)+);
+
+            const SHAPE: $crate::row::Shape = $crate::row::Shape {
+                table: $table,
+                columns: &[$((stringify!($field), $sql)),+],
+                key: &[$(stringify!($key)),+],
+            };
 
             fn key(&self) -> Self::Key {
                 ($(self.$key.clone(),)+)
             }
 
-            async fn load(connection: &mut sqlx::PgConnection, keys: Vec<Self::Key>) -> sqlx::Result<Vec<Self>> {
-                static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| SHAPE.load());
+            fn bind_keys(
+                keys: Vec<Self::Key>,
+                arguments: &mut sqlx::postgres::PgArguments,
+            ) -> Result<(), sqlx::error::BoxDynError> {
                 struct Keys { $($key: Vec<$key_type>),+ }
                 let mut columns = Keys { $($key: Vec::with_capacity(keys.len())),+ };
                 for ($($key,)+) in keys {
                     $(columns.$key.push($key);)+
                 }
-                sqlx::query_as(&SQL)$(.bind(columns.$key))+.fetch_all(connection).await
+                $(sqlx::Arguments::add(arguments, columns.$key)?;)+
+                Ok(())
             }
 
-            async fn upsert(connection: &mut sqlx::PgConnection, rows: Vec<Self>) -> sqlx::Result<()> {
-                static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| SHAPE.upsert());
+            fn bind_rows(
+                rows: Vec<Self>,
+                arguments: &mut sqlx::postgres::PgArguments,
+            ) -> Result<(), sqlx::error::BoxDynError> {
                 struct Columns { $($field: Vec<$type>),+ }
                 let mut columns = Columns { $($field: Vec::with_capacity(rows.len())),+ };
                 for row in rows {
                     $(columns.$field.push(row.$field);)+
                 }
-                sqlx::query(&SQL)$(.bind(columns.$field))+.execute(connection).await.map(drop)
-            }
-
-            async fn delete(connection: &mut sqlx::PgConnection, keys: Vec<Self::Key>) -> sqlx::Result<()> {
-                static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| SHAPE.delete());
-                struct Keys { $($key: Vec<$key_type>),+ }
-                let mut columns = Keys { $($key: Vec::with_capacity(keys.len())),+ };
-                for ($($key,)+) in keys {
-                    $(columns.$key.push($key);)+
-                }
-                sqlx::query(&SQL)$(.bind(columns.$key))+.execute(connection).await.map(drop)
+                $(sqlx::Arguments::add(arguments, columns.$field)?;)+
+                Ok(())
             }
         }
-
-        const SHAPE: $crate::row::Shape = $crate::row::Shape {
-            table: $table,
-            columns: &[$((stringify!($field), $sql)),+],
-            key: &[$(stringify!($key)),+],
-        };
     };
 }
 pub(crate) use row;
@@ -111,24 +106,38 @@ impl Shape {
     /// The rows with these keys, through the primary key's index.
     pub(crate) fn load(&self) -> String {
         let columns = list(self.columns.iter().map(|(column, _)| format!("t.{column}")));
-        let (keys, arrays) = (self.key.join(", "), unnest(self.key_columns()));
+        let (keys, arrays) = (self.key.join(", "), unnest(self.key_columns(), 1));
         format!("SELECT {columns} FROM {arrays} AS k ({keys}) JOIN {} AS t USING ({keys})", self.table)
     }
 
-    pub(crate) fn upsert(&self) -> String {
+    /// Writes whole rows; parameters are numbered from `first` on.
+    pub(crate) fn upsert(&self, first: usize, condition: Option<&str>) -> String {
         let columns = list(self.columns.iter().map(|(column, _)| *column));
-        let arrays = unnest(self.columns.iter());
+        let arrays = unnest(self.columns.iter(), first);
         let changes = self.columns.iter().filter(|(column, _)| !self.key.contains(column));
         let changes = list(changes.map(|(column, _)| format!("{column} = excluded.{column}")));
         let on_conflict = if changes.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {changes}") };
         let (table, keys) = (self.table, self.key.join(", "));
-        format!("INSERT INTO {table} ({columns}) SELECT * FROM {arrays} ON CONFLICT ({keys}) DO {on_conflict}")
+        // Without a WHERE, ON CONFLICT would be taken for the condition of a join.
+        let condition = condition.unwrap_or("true");
+        format!(
+            "INSERT INTO {table} ({columns}) SELECT * FROM {arrays} WHERE {condition} \
+             ON CONFLICT ({keys}) DO {on_conflict}"
+        )
     }
 
-    pub(crate) fn delete(&self) -> String {
-        let (keys, arrays) = (self.key.join(", "), unnest(self.key_columns()));
+    /// Deletes the rows with these keys.
+    pub(crate) fn delete(&self, first: usize, condition: Option<&str>) -> String {
+        let (keys, arrays) = (self.key.join(", "), unnest(self.key_columns(), first));
         let same = self.key.iter().map(|key| format!("t.{key} = k.{key}")).collect::<Vec<_>>().join(" AND ");
-        format!("DELETE FROM {} AS t USING {arrays} AS k ({keys}) WHERE {same}", self.table)
+        let condition = condition.unwrap_or("true");
+        format!("DELETE FROM {} AS t USING {arrays} AS k ({keys}) WHERE {same} AND {condition}", self.table)
+    }
+
+    /// Deletes the rows with one of these ids in a column.
+    pub(crate) fn purge(&self, column: &str, first: usize, condition: Option<&str>) -> String {
+        let condition = condition.unwrap_or("true");
+        format!("DELETE FROM {} WHERE {column} = ANY(${first}::uuid[]) AND {condition}", self.table)
     }
 }
 
@@ -140,12 +149,12 @@ fn list(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
     })
 }
 
-fn unnest<'a>(columns: impl Iterator<Item = &'a (&'static str, &'static str)>) -> String {
+fn unnest<'a>(columns: impl Iterator<Item = &'a (&'static str, &'static str)>, first: usize) -> String {
     let mut arrays = String::from("UNNEST(");
     for (index, (_, sql_type)) in columns.enumerate() {
         let comma = if index == 0 { "" } else { ", " };
         // Writing to a String can't fail.
-        let _ = write!(arrays, "{comma}${}::{sql_type}[]", index + 1);
+        let _ = write!(arrays, "{comma}${}::{sql_type}[]", first + index);
     }
     arrays.push(')');
     arrays
@@ -190,7 +199,9 @@ impl<R: Row> Table<R> {
         if wanted.is_empty() {
             return Ok(());
         }
-        for row in R::load(connection, wanted).await? {
+        let mut keys = PgArguments::default();
+        R::bind_keys(wanted, &mut keys).map_err(sqlx::Error::Encode)?;
+        for row in sqlx::query_as_with::<_, R, _>(&R::SHAPE.load(), keys).fetch_all(connection).await? {
             self.slots.insert(row.key(), Slot::Clean(row));
         }
         for slot in self.slots.values_mut() {
@@ -231,11 +242,10 @@ impl<R: Row> Table<R> {
         self.purged.entry(column).or_default().push(id);
     }
 
-    /// Writes what changed.
-    pub(crate) async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
+    /// Adds what changed to what is to be written.
+    pub(crate) fn write(self, writes: &mut Writes) {
         for (column, ids) in self.purged {
-            let sql = format!("DELETE FROM {} WHERE {column} = ANY($1::uuid[])", R::TABLE);
-            sqlx::query(&sql).bind(ids).execute(&mut *connection).await?;
+            writes.purge::<R>(column, ids);
         }
         let (mut changed, mut removed) = (Vec::new(), Vec::new());
         for (key, slot) in self.slots {
@@ -246,12 +256,11 @@ impl<R: Row> Table<R> {
             }
         }
         if !removed.is_empty() {
-            R::delete(connection, removed).await?;
+            writes.delete::<R>(removed);
         }
         if !changed.is_empty() {
-            R::upsert(connection, changed).await?;
+            writes.upsert(changed);
         }
-        Ok(())
     }
 }
 
@@ -273,14 +282,14 @@ mod tests {
              JOIN link AS t USING (pupil, guardian)"
         );
         assert_eq!(
-            LINK.upsert(),
-            "INSERT INTO link (pupil, guardian, level) SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::int2[]) \
-             ON CONFLICT (pupil, guardian) DO UPDATE SET level = excluded.level"
+            LINK.upsert(4, Some("EXISTS (SELECT FROM moved)")),
+            "INSERT INTO link (pupil, guardian, level) SELECT * FROM UNNEST($4::uuid[], $5::uuid[], $6::int2[]) \
+             WHERE EXISTS (SELECT FROM moved) ON CONFLICT (pupil, guardian) DO UPDATE SET level = excluded.level"
         );
         assert_eq!(
-            LINK.delete(),
+            LINK.delete(1, None),
             "DELETE FROM link AS t USING UNNEST($1::uuid[], $2::uuid[]) AS k (pupil, guardian) \
-             WHERE t.pupil = k.pupil AND t.guardian = k.guardian"
+             WHERE t.pupil = k.pupil AND t.guardian = k.guardian AND true"
         );
     }
 
@@ -291,6 +300,6 @@ mod tests {
             columns: &[("entity", "text"), ("position", "int8")],
             key: &["entity", "position"],
         };
-        assert!(timeline.upsert().ends_with("ON CONFLICT (entity, position) DO NOTHING"));
+        assert!(timeline.upsert(1, None).ends_with("ON CONFLICT (entity, position) DO NOTHING"));
     }
 }

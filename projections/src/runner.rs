@@ -31,7 +31,8 @@ use tokio::task::JoinHandle;
 
 /// How often an instance that does not lead asks whether it may.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// How long until a view is rebuilt again whose rebuild met an event that can't be applied. It reads the whole ledger.
+/// How long until a view is rebuilt again whose rebuild met an event that can't be applied, unless somebody decides
+/// before. It reads the whole ledger.
 const REBUILD_AGAIN: Duration = Duration::from_secs(60);
 /// Pause after a failure of the database.
 const RECOVER: Duration = Duration::from_millis(250);
@@ -152,8 +153,12 @@ impl Task {
                     ASK_AGAIN
                 }
                 Ended::Rebuild(RebuildError::Fault { fault, .. }) => {
+                    let position = fault.position;
                     self.halt(fault).await;
-                    REBUILD_AGAIN
+                    if self.until_decided(position).await {
+                        continue;
+                    }
+                    return;
                 }
                 Ended::Ledger(error) => {
                     tracing::warn!(projection, %error, "reading the ledger failed; trying again");
@@ -176,6 +181,26 @@ impl Task {
                 () = tokio::time::sleep(pause) => {}
                 _ = self.stop.wait_for(|stop| *stop) => return,
             }
+        }
+    }
+
+    /// Waits until somebody decides to go on without an event, or until it is time to see whether a rebuild gets past
+    /// it by now; false when all is to stop.
+    async fn until_decided(&mut self, position: u64) -> bool {
+        let (pool, name) = (self.pool.clone(), self.name);
+        let decided = async {
+            let until = tokio::time::Instant::now() + REBUILD_AGAIN;
+            while tokio::time::Instant::now() < until {
+                tokio::time::sleep(ASK_AGAIN).await;
+                let skips = poison::skips(&pool).await.unwrap_or_default();
+                if skips.iter().any(|skip| skip.view == name && skip.fault.position == position) {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = decided => true,
+            _ = self.stop.wait_for(|stop| *stop) => false,
         }
     }
 

@@ -67,6 +67,15 @@ pub(crate) struct Checkpoint {
     pub version: i32,
 }
 
+/// Keeps others from moving the checkpoint in `schema`, if there is one, to the end of the caller's transaction.
+pub(crate) async fn hold_checkpoint(connection: &mut PgConnection, schema: &str) -> sqlx::Result<()> {
+    if list(connection, schema).await?.iter().any(|table| table == "checkpoint") {
+        let lock = format!("LOCK TABLE {schema}.checkpoint IN SHARE ROW EXCLUSIVE MODE");
+        connection.execute(lock.as_str()).await?;
+    }
+    Ok(())
+}
+
 /// The checkpoint of the tables in `schema`; `None` where there are no tables.
 pub(crate) async fn checkpoint(connection: &mut PgConnection, schema: &str) -> sqlx::Result<Option<Checkpoint>> {
     let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")

@@ -130,7 +130,18 @@ impl World {
                 let id: PupilId = self.pupils[index].id.parse().ok()?;
                 let unit =
                     decide(&mut self.pupils[index], context, |p| p.decide(PupilCommand::Erase { grounds }).ok())?;
-                Some(unit.erase(id))
+                let mut unit = unit.erase(id);
+                for member in &mut self.guardians {
+                    let forget = GuardianCommand::ForgetChildren { pupils: [id].into() };
+                    let Ok(events) = member.state.decide(forget) else { continue };
+                    let expected = member.version;
+                    for event in &events {
+                        member.state.apply(event.clone());
+                        member.version += 1;
+                    }
+                    unit.push::<Guardian>(&member.id, expected, events);
+                }
+                Some(unit)
             }
             1 if !self.guardians.is_empty() => {
                 let index = choice % self.guardians.len();
@@ -280,7 +291,7 @@ impl World {
                         given_name: self.random.pick(&GIVEN_NAMES).to_owned(),
                         class: None,
                     },
-                    self.pupils.first().and_then(|pupil| pupil.id.parse().ok()).into_iter().collect(),
+                    self.candidate().into_iter().collect(),
                     self.random.pick(&[HoldReason::Ambiguous, HoldReason::NoSuchPupil]),
                 )],
             },
@@ -302,6 +313,12 @@ impl World {
         };
         let context = self.context();
         decide(&mut self.guardians[index], context, |guardian| guardian.decide(command).ok())
+    }
+
+    /// A pupil whom a waiting link may mean: nobody erased.
+    fn candidate(&self) -> Option<PupilId> {
+        let pupil = self.pupils.first().filter(|pupil| pupil.version > 0 && !pupil.state.erased)?;
+        pupil.id.parse().ok()
     }
 
     fn account(&mut self) -> Option<Unit> {

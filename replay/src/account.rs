@@ -1,5 +1,6 @@
 //! Which account is meant, and who belongs to its life.
 
+use crate::moment::AsOf;
 use anyhow::bail;
 use cqrs_es::Aggregate;
 use domain::Event;
@@ -15,12 +16,12 @@ pub enum NoAccount {
     #[error("there is no account {0}")]
     Ever(AccountId),
     /// It was opened later.
-    #[error("account {account} did not exist yet at position {position}")]
+    #[error("account {account} did not exist yet at {as_of}")]
     Yet {
         /// The account.
         account: AccountId,
         /// The moment.
-        position: u64,
+        as_of: AsOf,
     },
 }
 

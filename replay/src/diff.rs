@@ -9,6 +9,7 @@ use crate::language::Language;
 use crate::moment::AsOf;
 use crate::rules::Announced;
 use crate::told::Told;
+use crate::words::values::{self, Names};
 use anyhow::bail;
 use domain::account::Status;
 use domain::ids::AccountId;
@@ -31,6 +32,18 @@ pub struct Diff {
     pub events: Vec<Told>,
     #[serde(skip)]
     recorded: Vec<RecordedEvent>,
+    #[serde(skip)]
+    names: Names,
+}
+
+/// Whether all that counts at one moment counts at the other as well.
+pub fn in_order(from: AsOf, to: AsOf) -> bool {
+    let effective = match (from.effective_at, to.effective_at) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(from), Some(to)) => from <= to,
+    };
+    from.position <= to.position && effective
 }
 
 /// Compares an account at two moments.
@@ -38,14 +51,14 @@ pub struct Diff {
 /// # Errors
 /// The moments are the wrong way round, the account did not exist at the later one, or the ledger can't be read.
 pub async fn diff(ledger: &Ledger, account: AccountId, from: AsOf, to: AsOf, sight: Sight) -> anyhow::Result<Diff> {
-    if from.position > to.position {
-        bail!("position {} comes after {}: give the earlier moment first", from.position, to.position);
+    if !in_order(from, to) {
+        bail!("{from} comes after {to}: give the earlier moment first");
     }
-    let events = life(ledger, account, to.position).await?;
-    let (earlier, later) = events.split_at(events.partition_point(|event| event.position <= from.position));
-    let (first, last) = (Fold::of(earlier), Fold::of(&events));
+    let events = life(ledger, account, to).await?;
+    let earlier = |event: &&RecordedEvent| from.counts(event);
+    let (first, last) = (Fold::of(events.iter().filter(earlier)), Fold::of(&events));
     if last.account.status == Status::Absent {
-        return Err(NoAccount::Yet { account, position: to.position }.into());
+        return Err(NoAccount::Yet { account, as_of: to }.into());
     }
     let members = first.members().or(&last.members());
     let all = |fold: &Fold| Field::ALL.map(|field| parts(fold, &members, field));
@@ -55,18 +68,19 @@ pub async fn diff(ledger: &Ledger, account: AccountId, from: AsOf, to: AsOf, sig
         .flat_map(|(field, (before, after))| changes(field, before, after, sight))
         .collect();
     let announced = Announced::read(ledger).await?;
-    let (mut fold, mut before) = (first.clone(), all(&first));
+    let mut fold = Fold::default();
+    let mut before = all(&fold);
     let mut recorded = Vec::new();
-    for event in later {
+    for event in &events {
         fold.apply(event);
         let after = all(&fold);
-        if before != after {
+        if before != after && !earlier(&event) {
             recorded.push(event.clone());
         }
         before = after;
     }
     let events = recorded.iter().map(|event| Told::new(event, &announced, sight)).collect();
-    Ok(Diff { from, to, account, changes: told, events, recorded })
+    Ok(Diff { from, to, account, changes: told, events, recorded, names: last.names() })
 }
 
 impl Diff {
@@ -80,8 +94,8 @@ impl Diff {
         for field in Field::ALL {
             let mut of_field = self.changes.iter().filter(|change| change.field == field).peekable();
             if of_field.peek().is_some() {
-                text.push_str(&format!("{field}\n"));
-                of_field.for_each(|change| text.push_str(&change.line()));
+                text.push_str(&format!("{}\n", values::field(language, field)));
+                of_field.for_each(|change| text.push_str(&format!("    {}\n", change.line(language, &self.names))));
             }
         }
         self.recorded.iter().for_each(|event| text.push_str(&format!("\n{}\n", history::entry(language, event))));

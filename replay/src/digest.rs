@@ -8,7 +8,7 @@
 //! No personal value goes into a digest: it proves which events counted and what they decided, holds after an
 //! erasure, and can't be guessed against.
 
-use crate::fold::{Fold, life};
+use crate::fold::{Fold, life_up_to};
 use crate::language::Language;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::AccountId;
@@ -126,7 +126,7 @@ async fn step(ledger: &Ledger, pool: &PgPool, now: DateTime<Utc>) -> anyhow::Res
     let (position, program) = (end - 1, env!("CARGO_PKG_VERSION"));
     for account in &accounts {
         let account: AccountId = account.parse()?;
-        let digest = digest(&Fold::of(&life(ledger, account, position.cast_unsigned()).await?));
+        let digest = digest(&Fold::of(&life_up_to(ledger, account, position.cast_unsigned()).await?));
         sqlx::query(
             "INSERT INTO ledger.state_digest (account, position, digest, seal, program, taken_at) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account, position) DO NOTHING",
@@ -254,7 +254,7 @@ async fn examine(ledger: &Ledger, row: &Row) -> anyhow::Result<Option<Finding>> 
     if seal(ledger, row.account, row.position, &row.digest, &row.program) != row.seal {
         return Ok(Some(Finding::Tampered));
     }
-    let events = match life(ledger, AccountId(row.account), row.position.cast_unsigned()).await {
+    let events = match life_up_to(ledger, AccountId(row.account), row.position.cast_unsigned()).await {
         Ok(events) => events,
         // Its events are gone: the tree says so by itself; here too it is no drift.
         Err(error) if error.downcast_ref::<ReadError>().is_none() => return Ok(Some(Finding::Tampered)),

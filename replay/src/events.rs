@@ -283,7 +283,7 @@ pub async fn events(
 ) -> Result<Page, FilterError> {
     let limit = limit.clamp(1, MOST);
     let (first, end) = filter.range(ledger, as_of).await?;
-    let mut finder = Finder { ledger, views, filter, end, limit, found: Vec::new() };
+    let mut finder = Finder { ledger, views, filter, as_of, end, limit, found: Vec::new() };
     let next = finder.find(from.max(first)).await?;
     Ok(Page { events: finder.found, next: next.filter(|next| *next < end) })
 }
@@ -292,6 +292,7 @@ struct Finder<'a> {
     ledger: &'a Ledger,
     views: &'a Views,
     filter: &'a Filter,
+    as_of: AsOf,
     /// The first position that does not count.
     end: u64,
     limit: u32,
@@ -330,7 +331,8 @@ impl Finder<'_> {
     /// Keeps those that fit; says where to go on once the page is full.
     fn take(&mut self, events: Vec<RecordedEvent>, from: u64) -> Option<u64> {
         for event in events {
-            if event.position >= from && event.position < self.end && self.filter.fits(&event) {
+            let counts = event.position >= from && event.position < self.end && self.as_of.held(&event);
+            if counts && self.filter.fits(&event) {
                 if self.found.len() == self.limit as usize {
                     return Some(event.position);
                 }

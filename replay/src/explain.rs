@@ -8,6 +8,8 @@ use crate::language::Language;
 use crate::moment::AsOf;
 use crate::rules::{Announced, RulesOfEvent};
 use crate::told::Told;
+use crate::words;
+use crate::words::values::{self, Names};
 use domain::account::Status;
 use domain::ids::AccountId;
 use ledger::{Ledger, RecordedEvent};
@@ -71,6 +73,8 @@ pub struct Explanation {
     pub causes: Vec<Cause>,
     #[serde(skip)]
     events: Vec<RecordedEvent>,
+    #[serde(skip)]
+    names: Names,
 }
 
 /// Explains a field of an account as it was at a moment.
@@ -84,10 +88,10 @@ pub async fn explain(
     as_of: AsOf,
     sight: Sight,
 ) -> anyhow::Result<Explanation> {
-    let events = life(ledger, account, as_of.position).await?;
+    let events = life(ledger, account, as_of).await?;
     let last = Fold::of(&events);
     if last.account.status == Status::Absent {
-        return Err(NoAccount::Yet { account, position: as_of.position }.into());
+        return Err(NoAccount::Yet { account, as_of }.into());
     }
     // The records of the moment asked about: an enrolment counts though it is older than the child's confirmation.
     let members = last.members();
@@ -108,38 +112,68 @@ pub async fn explain(
     }
     last_word.into_values().for_each(|cause| causes[cause].in_force = true);
     let value = before.iter().map(|(name, part)| (name.clone(), part.told(sight))).collect();
-    Ok(Explanation { as_of, account, field, value, causes, events: of_causes })
+    Ok(Explanation { as_of, account, field, value, causes, events: of_causes, names: fold.names() })
 }
 
 impl Explanation {
     /// For people. Personal values are told as the answer was made: ask with [`Sight::Clear`].
     pub fn text(&self, language: Language) -> String {
-        let moment = as_of_line(language, self.as_of);
-        let mut text = format!("{moment}\n{} {}, {}\n", language.of("Compte", "Account"), self.account, self.field);
+        let mut text = format!("{}\n", as_of_line(language, self.as_of));
+        let (account, field) = (language.of("Compte", "Account"), values::field(language, self.field));
+        text.push_str(&format!("{account} {}, {field}\n", self.account));
         if self.value.is_empty() {
             text.push_str(&format!("  {}\n", language.of("(sans valeur)", "(no value)")));
         }
         for (part, value) in &self.value {
-            text.push_str(&format!("  {part}: {value}\n"));
+            let part = values::part(language, self.field, part, &self.names);
+            text.push_str(&format!("  {part}{}{}\n", language.of(" : ", ": "), values::value(language, value)));
         }
-        for (cause, event) in self.causes.iter().zip(&self.events) {
+        for (number, (cause, event)) in self.causes.iter().zip(&self.events).enumerate() {
             let word = match cause.in_force {
                 true => language.of("en vigueur", "in force"),
                 false => language.of("remplacé depuis", "replaced since"),
             };
-            text.push_str(&format!("\n[{word}] {}\n", history::entry(language, event)));
-            text.push_str(&format!("    {}\n", rules_line(language, cause.event.rules.as_ref())));
-            cause.changes.iter().for_each(|change| text.push_str(&change.line()));
+            text.push_str(&format!("\n{}. [{word}] {}\n", number + 1, history::times(language, event)));
+            for (label, line) in self.account_of(language, cause, event) {
+                text.push_str(&format!("   {label:<9} {line}\n"));
+            }
         }
         text
+    }
+
+    /// What an event says and changed, who caused it, for whom, why and under which rules.
+    fn account_of(&self, language: Language, cause: &Cause, event: &RecordedEvent) -> Vec<(&'static str, String)> {
+        let reference = event.reference.as_deref().map(history::reference);
+        let reference = reference.map(|reference| format!(", {} {reference}", language.of("référence", "reference")));
+        let reason = words::reason(language, event.reason);
+        let mut lines = vec![
+            (language.of("Fait", "Fact"), format!("{} [{}]", words::event(language, &event.event), cause.event.r#type)),
+            (language.of("Par", "By"), words::actor(language, &event.actor)),
+            (language.of("Pour", "For"), principal(language, event)),
+            (language.of("Motif", "Reason"), format!("{reason}{}", reference.unwrap_or_default())),
+            (language.of("Commande", "Command"), cause.event.command.to_string()),
+            (language.of("Règles", "Rules"), rules(language, cause.event.rules.as_ref(), &event.stream_type)),
+        ];
+        let changes = cause.changes.iter().map(|change| change.line(language, &self.names));
+        lines.extend(changes.map(|line| (language.of("Effet", "Effect"), line)));
+        lines
+    }
+}
+
+/// On whose behalf; said in so many words where it is the actor's own.
+fn principal(language: Language, event: &RecordedEvent) -> String {
+    match &event.on_behalf_of {
+        Some(principal) => words::actor(language, principal),
+        None => language.of("personne d’autre (en son propre nom)", "nobody else (on its own account)").to_owned(),
     }
 }
 
 impl PartChange {
-    /// `    part: before → after`
-    pub(crate) fn line(&self) -> String {
-        let told = |value: &Value| if value.is_null() { "–".to_owned() } else { value.to_string() };
-        format!("    {}: {} → {}\n", self.part, told(&self.before), told(&self.after))
+    /// `part: before → after`, in words.
+    pub(crate) fn line(&self, language: Language, names: &Names) -> String {
+        let part = values::part(language, self.field, &self.part, names);
+        let told = |value: &Value| values::value(language, value);
+        format!("{part}{}{} → {}", language.of(" : ", ": "), told(&self.before), told(&self.after))
     }
 }
 
@@ -147,24 +181,29 @@ impl PartChange {
 pub fn as_of_line(language: Language, as_of: AsOf) -> String {
     let moment = as_of.recorded_at.format(language.of("%d/%m/%Y %H:%M:%S%.6f UTC", "%Y-%m-%d %H:%M:%S%.6f UTC"));
     let (position, word) = (as_of.position, language.of("enregistrée le", "recorded"));
-    format!("{} {position} ({word} {moment}); --at {position}", language.of("À la position", "As of position"))
+    let held = as_of.effective_at.map(|time| {
+        let time = time.format(language.of("%d/%m/%Y %H:%M:%S%.f UTC", "%Y-%m-%d %H:%M:%S%.f UTC"));
+        format!("{} {time}", language.of(", de ce qui avait pris effet le", ", of what was effective by"))
+    });
+    let held = held.unwrap_or_default();
+    format!("{} {position} ({word} {moment}){held}; --at {as_of}", language.of("À la position", "As of position"))
 }
 
-fn rules_line(language: Language, rules: Option<&RulesOfEvent>) -> String {
-    match rules {
-        None => language.of("Règles : aucune n’était encore annoncée", "Rules: none had been announced yet").to_owned(),
-        Some(rules) => {
-            let decisions = rules.decisions.map_or_else(|| "–".to_owned(), |version| version.to_string());
-            match language {
-                Language::Fr => format!(
-                    "Règles n° {} (annoncées à la position {}, programme {}, décisions v{decisions})",
-                    rules.number, rules.announced_at, rules.program
-                ),
-                Language::En => format!(
-                    "Rules no. {} (announced at position {}, program {}, decisions v{decisions})",
-                    rules.number, rules.announced_at, rules.program
-                ),
-            }
-        }
+fn rules(language: Language, rules: Option<&RulesOfEvent>, stream_type: &str) -> String {
+    let Some(RulesOfEvent { number, announced_at, since, program, decisions }) = rules else {
+        return language.of("aucunes n’étaient encore annoncées", "none had been announced yet").to_owned();
+    };
+    let decisions = decisions.map_or_else(|| "–".to_owned(), |version| version.to_string());
+    match language {
+        Language::Fr => format!(
+            "n° {number}, annoncées à la position {announced_at} le {} ; programme {program}, décisions \
+             « {stream_type} » version {decisions}",
+            since.format("%d/%m/%Y %H:%M:%S UTC")
+        ),
+        Language::En => format!(
+            "no. {number}, announced at position {announced_at} on {}; program {program}, “{stream_type}” decisions \
+             version {decisions}",
+            since.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
     }
 }

@@ -1,6 +1,8 @@
 //! An account and the records behind it, made again event by event by the aggregates' own code.
 
 use crate::account;
+use crate::moment::AsOf;
+use crate::words::values::Names;
 use cqrs_es::Aggregate;
 use domain::Event;
 use domain::account::{Account, Holder};
@@ -38,14 +40,30 @@ impl Members {
     }
 }
 
-/// The events of the account's life up to a position, in the order of the ledger: its own, and those of every record
-/// that had belonged to it by then, from each record's first event on.
+/// The events of the account's life that count at a moment, in the order of the ledger: its own, and those of every
+/// record that had belonged to it by then, from each record's first event on.
 ///
 /// # Errors
 /// There is no such account, or the ledger can't be read.
-pub async fn life(ledger: &Ledger, id: AccountId, position: u64) -> anyhow::Result<Vec<RecordedEvent>> {
+pub async fn life(ledger: &Ledger, id: AccountId, as_of: AsOf) -> anyhow::Result<Vec<RecordedEvent>> {
+    life_where(ledger, id, |event| as_of.counts(event)).await
+}
+
+/// [`life`], up to a position.
+///
+/// # Errors
+/// As [`life`].
+pub async fn life_up_to(ledger: &Ledger, id: AccountId, position: u64) -> anyhow::Result<Vec<RecordedEvent>> {
+    life_where(ledger, id, |event| event.position <= position).await
+}
+
+async fn life_where(
+    ledger: &Ledger,
+    id: AccountId,
+    counts: impl Fn(&RecordedEvent) -> bool + Send,
+) -> anyhow::Result<Vec<RecordedEvent>> {
     let mut events = account::events(ledger, id).await?;
-    events.retain(|event| event.position <= position);
+    events.retain(&counts);
     let mut fold = Fold::default();
     let mut ever = Members::default();
     for event in &events {
@@ -58,7 +76,7 @@ pub async fn life(ledger: &Ledger, id: AccountId, position: u64) -> anyhow::Resu
     for guardian in ever.guardians {
         events.extend(ledger.read_stream(Guardian::TYPE, &guardian.to_string(), 1).await?);
     }
-    events.retain(|event| event.position <= position);
+    events.retain(&counts);
     events.sort_unstable_by_key(|event| event.position);
     Ok(events)
 }
@@ -92,6 +110,19 @@ impl Fold {
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
         }
+    }
+
+    /// The names of its people by their ids, as far as they can be read.
+    pub fn names(&self) -> Names {
+        let pupils = self.pupils.iter().filter_map(|(id, pupil)| {
+            let status = pupil.civil_status.as_ref()?.known()?;
+            Some((id.to_string(), format!("{} {}", status.given_names.join(" "), status.family_name)))
+        });
+        let guardians = self.guardians.iter().filter_map(|(id, guardian)| {
+            let identity = guardian.identity.as_ref()?.known()?;
+            Some((id.to_string(), format!("{} {}", identity.given_name, identity.family_name)))
+        });
+        pupils.chain(guardians).collect()
     }
 
     /// The records that belong to the account now.

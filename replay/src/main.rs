@@ -7,7 +7,7 @@ use ledger::checkpoint::VerifierKey;
 use replay::account;
 use replay::check::{Believed, Format, Stage, check};
 use replay::digest;
-use replay::history::history;
+use replay::history::{history, life};
 use replay::incident::incident;
 use replay::language::Language;
 use replay::moment::{Moment, resolve};
@@ -43,16 +43,19 @@ enum Command {
     History {
         /// Id or login
         account: String,
-        /// A time (RFC 3339) or a position [default: now]
-        #[arg(long, value_name = "TIME|POSITION")]
+        /// A position, a time (RFC 3339), effective:TIME for what held then, or both with a comma [default: now]
+        #[arg(long, value_name = "MOMENT")]
         at: Option<Moment>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Show an account as it was at a moment
     State {
         /// Id or login
         account: String,
-        /// A time (RFC 3339) or a position [default: now]
-        #[arg(long, value_name = "TIME|POSITION")]
+        /// A position, a time (RFC 3339), effective:TIME for what held then, or both with a comma [default: now]
+        #[arg(long, value_name = "MOMENT")]
         at: Option<Moment>,
         /// As JSON
         #[arg(long)]
@@ -80,15 +83,20 @@ enum Command {
         /// Leave personal values out: their commitments prove that they are unchanged
         #[arg(long)]
         without_personal_data: bool,
-        /// Public key of the ledger or a witness to put beside the checkpoint, for comparing
+        /// Public key of the ledger or a witness to put beside the checkpoint, for comparing [default: those that the
+        /// signing service has stored]
         #[arg(long = "vkey", value_name = "KEY")]
         vkeys: Vec<VerifierKey>,
     },
-    /// Verify a bundle: needs the file and trusted public keys, and neither service nor database
+    /// Verify a bundle: needs the file and trusted public keys, and neither service nor database.
+    ///
+    /// Exit code: 0 all verified or erased, 1 something failed, 3 nothing failed but something is pending, 4 all
+    /// verified, but by the bundle's own key only.
     Verify {
         /// The bundle
         bundle: PathBuf,
-        /// A trusted public key (name+hash+key) of a ledger or a witness, got from its owner
+        /// A trusted public key (name+hash+key) of a ledger or a witness, got from its owner [default: the bundle's
+        /// own keys, which nobody vouches for]
         #[arg(long = "vkey", value_name = "KEY")]
         vkeys: Vec<VerifierKey>,
         /// A file with such keys, one per line; lines that begin with # are passed over
@@ -104,6 +112,7 @@ enum Command {
     /// Prove that the ledger is as recorded and that every view is what it says
     Check {
         /// A trusted public key (name+hash+key) of the ledger or a witness, for the signatures of checkpoints
+        /// [default: those that the signing service has stored, which nobody vouches for]
         #[arg(long = "vkey", value_name = "KEY")]
         vkeys: Vec<VerifierKey>,
         /// A file with such keys, one per line
@@ -133,6 +142,11 @@ fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
+    let unheard = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+    if error.downcast_ref().is_some_and(unheard) {
+        // Whoever read along, as `head` does, has read enough.
+        return ExitCode::FAILURE;
+    }
     eprintln!("matricule-replay: {error:#}");
     ExitCode::FAILURE
 }
@@ -165,13 +179,19 @@ impl Command {
         let mut out = std::io::stdout();
         let (ledger, pool) = (&opened.ledger, &opened.pool);
         match self {
-            Self::History { account, at } => {
+            Self::History { account, at, json } => {
                 let account = account::find(&opened.ledger, &account).await?;
                 let as_of = resolve(ledger, at).await?;
                 let query = trace::of_account(ledger, "history", account).await?;
                 let mut told = Vec::new();
-                let results = history(ledger, &opened.views, account, as_of, language, &mut told).await?;
-                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                let results = if json {
+                    let found = life(ledger, &opened.views, account, as_of).await?;
+                    writeln!(told, "{}", serde_json::to_string_pretty(&found)?)?;
+                    found.events.len() as u64
+                } else {
+                    history(ledger, &opened.views, account, as_of, language, &mut told).await?
+                };
+                let filter = query.filter.map(|filter| format!("{filter} at={as_of}"));
                 trace::staff_read(ledger, pool, Query { filter, results, purpose, ..query }).await?;
                 out.write_all(&told)?;
             }
@@ -180,7 +200,7 @@ impl Command {
                 let as_of = resolve(ledger, at).await?;
                 let found = state(ledger, account, as_of).await?;
                 let query = trace::of_account(ledger, "state", account).await?;
-                let filter = query.filter.map(|filter| format!("{filter} at={}", as_of.position));
+                let filter = query.filter.map(|filter| format!("{filter} at={as_of}"));
                 trace::staff_read(ledger, pool, Query { filter, results: 1, purpose, ..query }).await?;
                 if json {
                     writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?;
@@ -191,60 +211,80 @@ impl Command {
             Self::Question(question) => question.answer(opened, language, purpose, &mut out).await?,
             Self::Incident { reference } => {
                 let reference: Reference = reference.concat().parse()?;
-                let mut told = Vec::new();
-                let found = incident(ledger, pool, reference, language, &mut told).await?;
-                let events = ledger.read_by_reference(reference.compact()).await?;
-                let query = Query {
-                    name: "incident",
-                    concerned: trace::of_events(&events),
-                    purpose,
-                    filter: Some(format!("reference={}", reference.compact())),
-                    results: events.len() as u64,
-                    ..Query::default()
-                };
-                trace::staff_read(ledger, pool, query).await?;
-                out.write_all(&told)?;
-                if !found {
-                    return Ok(ExitCode::FAILURE);
-                }
+                return tell_incident(opened, language, purpose, reference, &mut out).await;
             }
             Self::Export { what, purpose: what_for, out: file, without_personal_data, vkeys } => {
-                let vkeys: Vec<String> = vkeys.iter().map(ToString::to_string).collect();
                 offline::export(opened, &what, &what_for, file, !without_personal_data, &vkeys, language).await?;
             }
             // Need no ledger: they have been run before one was opened.
             Self::Verify { .. } | Self::Witness(_) => {}
             Self::Check { vkeys, trust, kept, json } => {
                 let trust = offline::trust(vkeys, trust.as_deref(), 0)?;
-                let believed = Believed { trust, kept: offline::texts(&kept)? };
-                let live = std::io::stderr().is_terminal();
-                let checked = check(&opened.ledger, &opened.pool, &believed, |stage, done| {
-                    if live {
-                        eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
-                    }
-                })
-                .await;
-                if live {
-                    eprint!("\r\x1b[K");
+                let mut believed = Believed { trust, own_keys: false, kept: offline::texts(&kept)? };
+                if believed.trust.logs.is_empty() {
+                    believed.trust.logs = offline::stored_keys(ledger).await?.logs;
+                    believed.own_keys = !believed.trust.logs.is_empty();
                 }
-                let checked = checked?;
-                let format = if json { Format::Json } else { Format::Text(language) };
-                write!(out, "{}", checked.report(format))?;
-                out.flush()?;
-                let digests = digest::check(ledger, pool, |_| {}).await?;
-                // The object stands alone on the standard output.
-                if json {
-                    eprint!("{}", digests.text(language))
-                } else {
-                    write!(out, "{}", digests.text(language))?
-                }
-                if !checked.is_sound() || !digests.differing.is_empty() {
-                    return Ok(ExitCode::FAILURE);
-                }
+                return tell_checks(opened, language, &believed, json, &mut out).await;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+async fn tell_incident(
+    Opened { ledger, pool, .. }: &Opened,
+    language: Language,
+    purpose: Option<String>,
+    reference: Reference,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let mut told = Vec::new();
+    let found = incident(ledger, pool, reference, language, &mut told).await?;
+    let events = ledger.read_by_reference(reference.compact()).await?;
+    let query = Query {
+        name: "incident",
+        concerned: trace::of_events(&events),
+        purpose,
+        filter: Some(format!("reference={}", reference.compact())),
+        results: events.len() as u64,
+        ..Query::default()
+    };
+    trace::staff_read(ledger, pool, query).await?;
+    out.write_all(&told)?;
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn tell_checks(
+    Opened { ledger, pool, .. }: &Opened,
+    language: Language,
+    believed: &Believed,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let live = std::io::stderr().is_terminal();
+    let checked = check(ledger, pool, believed, |stage, done| {
+        if live {
+            eprint!("\r\x1b[K{}: {done}", stage_word(language, stage));
+        }
+    })
+    .await;
+    if live {
+        eprint!("\r\x1b[K");
+    }
+    let checked = checked?;
+    let format = if json { Format::Json } else { Format::Text(language) };
+    write!(out, "{}", checked.report(format))?;
+    out.flush()?;
+    let digests = digest::check(ledger, pool, |_| {}).await?;
+    // The object stands alone on the standard output.
+    if json {
+        eprint!("{}", digests.text(language));
+    } else {
+        write!(out, "{}", digests.text(language))?;
+    }
+    let sound = checked.is_sound() && digests.differing.is_empty();
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn stage_word(language: Language, stage: Stage) -> String {

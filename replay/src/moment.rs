@@ -1,38 +1,99 @@
 //! Moments, and the positions they are resolved to, so that every answer can be asked for again.
+//!
+//! There are two clocks. What had been *recorded* by a moment is a position in the ledger. What was *effective* by a
+//! moment is each event that holds from then on or earlier; of those recorded, the others are passed over. Events are
+//! folded in the order of the ledger either way, for in that order they were decided.
 
-use chrono::{DateTime, Utc};
-use ledger::{Ledger, ReadError};
+use chrono::{DateTime, SecondsFormat, Utc};
+use ledger::{Ledger, ReadError, RecordedEvent};
 use serde::Serialize;
+use std::fmt;
 
-/// A moment, as asked for.
+/// A moment of the ledger, as asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum Recorded {
     /// After the event at this position.
     Position(u64),
     /// After the last event recorded at or before this time.
     Time(DateTime<Utc>),
 }
 
+/// A moment on both clocks, as asked for: `4711`, `2026-09-01T08:00:00Z`, `effective:2026-09-01T08:00:00Z` or
+/// `4711,effective:2026-09-01T08:00:00Z`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// What had been recorded; all there is without it.
+    pub recorded: Option<Recorded>,
+    /// And held by then; all of it without it.
+    pub effective: Option<DateTime<Utc>>,
+}
+
+impl From<Recorded> for Moment {
+    fn from(recorded: Recorded) -> Self {
+        Self { recorded: Some(recorded), effective: None }
+    }
+}
+
 impl std::str::FromStr for Moment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(position) = text.parse() {
-            return Ok(Self::Position(position));
+        let refused = || {
+            "give a position (a number), a time such as 2026-09-01T08:00:00Z, or effective: before a time for what held \
+             then; both with a comma: 4711,effective:2026-09-01T08:00:00Z"
+                .to_owned()
+        };
+        let time = |text| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).map_err(|_| refused());
+        let mut moment = Self::default();
+        for part in text.split(',') {
+            match part.strip_prefix("effective:") {
+                Some(part) if moment.effective.is_none() => moment.effective = Some(time(part)?),
+                None if moment == Self::default() => {
+                    moment.recorded = Some(match part.parse() {
+                        Ok(position) => Recorded::Position(position),
+                        Err(_) => Recorded::Time(time(part)?),
+                    });
+                }
+                Some(_) | None => return Err(refused()),
+            }
         }
-        DateTime::parse_from_rfc3339(text)
-            .map(|time| Self::Time(time.to_utc()))
-            .map_err(|_| "give a position (a number) or a time such as 2026-09-01T08:00:00Z".to_owned())
+        Ok(moment)
     }
 }
 
-/// A moment as it was resolved: asked for with this position, the same question has the same answer.
+/// A moment as it was resolved: asked for as it prints itself, the same question has the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct AsOf {
     /// The last event that counts.
     pub position: u64,
     /// When that event was recorded.
     pub recorded_at: DateTime<Utc>,
+    /// Only what held by then counts; events of a later effect don't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<DateTime<Utc>>,
+}
+
+impl AsOf {
+    /// Whether an event counts.
+    pub fn counts(&self, event: &RecordedEvent) -> bool {
+        event.position <= self.position && self.held(event)
+    }
+
+    /// Whether an event held by then, whenever it was recorded.
+    pub fn held(&self, event: &RecordedEvent) -> bool {
+        self.effective_at.is_none_or(|time| event.effective_at <= time)
+    }
+}
+
+/// As it is asked for again.
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.position)?;
+        match self.effective_at {
+            Some(time) => write!(f, ",effective:{}", time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a moment has no position.
@@ -71,15 +132,16 @@ impl MomentError {
 pub async fn resolve(ledger: &Ledger, moment: Option<Moment>) -> Result<AsOf, MomentError> {
     let (size, _) = ledger.root().await?;
     let last = size.checked_sub(1).ok_or(MomentError::Empty)?;
-    let position = match moment {
+    let Moment { recorded, effective } = moment.unwrap_or_default();
+    let position = match recorded {
         None => last,
-        Some(Moment::Position(asked)) if asked > last => return Err(MomentError::Beyond { last, asked }),
-        Some(Moment::Position(position)) => position,
-        Some(Moment::Time(time)) => {
+        Some(Recorded::Position(asked)) if asked > last => return Err(MomentError::Beyond { last, asked }),
+        Some(Recorded::Position(position)) => position,
+        Some(Recorded::Time(time)) => {
             count_until(ledger, time).await?.checked_sub(1).ok_or(MomentError::BeforeAll(time))?
         }
     };
-    Ok(AsOf { position, recorded_at: recorded_at(ledger, position).await? })
+    Ok(AsOf { position, recorded_at: recorded_at(ledger, position).await?, effective_at: effective })
 }
 
 /// How many events were recorded at or before a time: the position of the first one after it.
@@ -102,4 +164,26 @@ async fn recorded_at(ledger: &Ledger, position: u64) -> Result<DateTime<Utc>, Re
     let events = ledger.read_positions(&[position]).await?;
     let missing = || ReadError::Event { position, reason: "missing".to_owned() };
     Ok(events.first().ok_or_else(missing)?.recorded_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_reads_as_it_was_asked_and_prints_as_it_is_asked_again() {
+        let time: DateTime<Utc> = "2026-09-01T08:00:00Z".parse().unwrap();
+        let read = |text: &str| text.parse::<Moment>();
+        assert_eq!(read("4711"), Ok(Recorded::Position(4711).into()));
+        assert_eq!(read("2026-09-01T10:00:00+02:00"), Ok(Recorded::Time(time).into()));
+        let effective = Moment { recorded: None, effective: Some(time) };
+        assert_eq!(read("effective:2026-09-01T08:00:00Z"), Ok(effective));
+        let as_of = AsOf { position: 4711, recorded_at: time, effective_at: Some(time) };
+        assert_eq!(as_of.to_string(), "4711,effective:2026-09-01T08:00:00Z");
+        let both = Moment { recorded: Some(Recorded::Position(4711)), effective: Some(time) };
+        assert_eq!(read(&as_of.to_string()), Ok(both));
+        for refused in ["", "hier", "4711,4712", "effective:4711", "4711,", "effective:2026-09-01T08:00:00Z,4711"] {
+            assert!(read(refused).is_err(), "{refused}");
+        }
+    }
 }

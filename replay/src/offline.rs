@@ -1,16 +1,16 @@
 //! What leaves the house, and what is verified away from it: the commands `export` and `verify`.
 
 use crate::account;
-use crate::bundle::{Answer, Subject, Trust, Verdict, export as make, verify as judge};
+use crate::bundle::{Answer, Subject, Trust, Verdict, export as make, own_log_keys, verify as judge};
 use crate::language::Language;
 use crate::source::Opened;
 use crate::trace;
 use crate::words::checks::remedy;
 use anyhow::{Context, bail};
 use domain::reference::Reference;
-use ledger::Check;
 use ledger::access::Query;
-use ledger::checkpoint::VerifierKey;
+use ledger::checkpoint::{Statement, VerifierKey};
+use ledger::{Check, Ledger};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -20,6 +20,8 @@ use std::process::ExitCode;
 
 /// Exit code where nothing failed, but something is not under a checkpoint yet.
 const PENDING: u8 = 3;
+/// Exit code where all is verified, but by the bundle's own key only.
+const OWN_KEYS: u8 = 4;
 
 /// Makes a bundle, records that in the access log, then writes the file.
 ///
@@ -31,7 +33,7 @@ pub async fn export(
     purpose: &str,
     file: Option<PathBuf>,
     open: bool,
-    vkeys: &[String],
+    given: &[VerifierKey],
     language: Language,
 ) -> anyhow::Result<()> {
     if purpose.trim().is_empty() {
@@ -48,7 +50,15 @@ pub async fn export(
             (Subject::Account(account), format!("account={account}"), format!("account-{account}"))
         }
     };
-    let made = make(&opened.ledger, &opened.pool, subject, purpose, vkeys, open).await?;
+    let vkeys = match given {
+        [] => {
+            let Trust { logs, witnesses, threshold: _ } = stored_keys(&opened.ledger).await?;
+            logs.into_iter().chain(witnesses).collect()
+        }
+        given => given.to_vec(),
+    };
+    let texts: Vec<String> = vkeys.iter().map(ToString::to_string).collect();
+    let made = make(&opened.ledger, &opened.pool, subject, purpose, &texts, open).await?;
     let file = file.unwrap_or_else(|| PathBuf::from(format!("matricule-{name}.zip")));
     let mut written = OpenOptions::new();
     let mut written = written.write(true).create_new(true).mode(0o600).open(&file).with_context(|| {
@@ -79,13 +89,41 @@ pub async fn export(
         );
         println!("{} {not_yet}", made.pending);
     }
+    if given.is_empty() && !texts.is_empty() {
+        let word = language.of(
+            "Clés publiques telles que la base les donne, non obtenues indépendamment ; qui vérifie les demande au \
+             service et aux témoins :",
+            "Public keys as the database gives them, not independently obtained; whoever verifies asks the service and \
+             the witnesses for them:",
+        );
+        println!("{word}");
+        texts.iter().for_each(|key| println!("  {key}"));
+    }
     Ok(())
+}
+
+/// The public keys that the signing service has stored beside its checkpoint: as good as the database.
+///
+/// # Errors
+/// When the database fails.
+pub async fn stored_keys(ledger: &Ledger) -> anyhow::Result<Trust> {
+    let published = ledger.published_checkpoint().await?;
+    let keys = published.into_iter().flat_map(|published| published.keys);
+    let mut keys: Vec<VerifierKey> = keys.filter_map(|key| key.parse().ok()).collect();
+    // After a recovery that nothing was published since, the log has another name already.
+    for statement in ledger.recoveries().await?.into_iter().filter_map(|recovery| recovery.statement) {
+        let Some(origin) = Statement::claimed_origin(&statement) else { continue };
+        let renamed: Vec<VerifierKey> =
+            keys.iter().filter(|key| !key.is_cosigner()).map(|key| key.renamed(&origin)).collect();
+        keys.extend(renamed.into_iter().filter(|key| Statement::verify(&statement, key).is_ok()));
+    }
+    trust(keys, None, 0)
 }
 
 /// Verifies a bundle and prints what can be said of it.
 ///
 /// # Errors
-/// The file or the keys can't be read, or no key was given.
+/// The file or the keys can't be read, or no key was given and there is none in the bundle.
 pub fn verify(
     bundle: &Path,
     vkeys: Vec<VerifierKey>,
@@ -94,22 +132,41 @@ pub fn verify(
     json: bool,
     language: Language,
 ) -> anyhow::Result<ExitCode> {
-    let trust = trust(vkeys, trusted, threshold)?;
+    let mut trust = trust(vkeys, trusted, threshold)?;
+    let bytes = std::fs::read(bundle).with_context(|| format!("{} can't be read", bundle.display()))?;
+    let own_keys = trust.logs.is_empty();
+    if own_keys {
+        trust.logs = own_log_keys(&bytes);
+    }
     if trust.logs.is_empty() {
         bail!("no key to trust: give the ledger's public key, got from its owner, with --vkey or --trust");
     }
-    let bytes = std::fs::read(bundle).with_context(|| format!("{} can't be read", bundle.display()))?;
     let verdict = judge(&bytes, &trust);
     let mut out = std::io::stdout();
     match json {
         true => writeln!(out, "{:#}", verdict.json())?,
         false => out.write_all(text(&verdict, language).as_bytes())?,
     }
+    if own_keys {
+        // On the other channel: the object stands alone, and nobody overlooks it.
+        let key = &trust.logs[0];
+        eprintln!("{} {key}", own_keys_note(language));
+    }
     Ok(match (verdict.has_failed(), verdict.is_pending()) {
         (true, _) => ExitCode::FAILURE,
         (false, true) => ExitCode::from(PENDING),
+        (false, false) if own_keys => ExitCode::from(OWN_KEYS),
         (false, false) => ExitCode::SUCCESS,
     })
+}
+
+fn own_keys_note(language: Language) -> &'static str {
+    language.of(
+        "Vérifié avec la clé que le dossier contient, non obtenue indépendamment : il est cohérent, mais qui l’a établi \
+         a pu choisir la clé. Demandez-la au service et donnez-la avec --vkey :",
+        "Verified by the key in the bundle itself, not independently obtained: it is consistent, but whoever made it \
+         could choose the key. Ask the service for it and give it with --vkey:",
+    )
 }
 
 /// The keys given one by one and in a file.

@@ -42,8 +42,8 @@ pub struct Explain {
     /// status, holder, login, password, ways-in, guardians, children, responsibility, establishment, class, names,
     /// birth-dates or contacts
     field: Field,
-    /// A time (RFC 3339) or a position [default: now]
-    #[arg(long, value_name = "TIME|POSITION")]
+    /// A position, a time (RFC 3339), effective:TIME for what held then, or both with a comma [default: now]
+    #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// As JSON
     #[arg(long)]
@@ -55,7 +55,7 @@ pub struct Explain {
 pub struct Diff {
     /// Id or login
     account: String,
-    /// The earlier moment: a time (RFC 3339) or a position
+    /// The earlier moment: a position, a time (RFC 3339), effective:TIME, or both with a comma
     from: Moment,
     /// The later moment
     to: Moment,
@@ -69,8 +69,9 @@ pub struct Diff {
 pub struct Events {
     #[command(flatten)]
     filter: FilterText,
-    /// Only what was recorded by then: a time (RFC 3339) or a position [default: now]
-    #[arg(long, value_name = "TIME|POSITION")]
+    /// Only what was recorded by a position or time (RFC 3339), or held by effective:TIME, or both with a comma
+    /// [default: now]
+    #[arg(long, value_name = "MOMENT")]
     at: Option<Moment>,
     /// Position to begin at: the one that the page before named as the next
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
@@ -141,7 +142,7 @@ impl Question {
                 let account = account::find(ledger, &account).await?;
                 let as_of = resolve(ledger, at).await?;
                 let found = explain(ledger, account, field, as_of, Sight::Clear).await?;
-                let asked = format!("account={account} field={field} at={}", as_of.position);
+                let asked = format!("account={account} field={field} at={as_of}");
                 let query = trace::of_account(ledger, "explain", account).await?;
                 let results = found.causes.len() as u64;
                 (Query { filter: Some(asked), results, ..query }, told(json, &found, || found.text(language))?)
@@ -150,7 +151,7 @@ impl Question {
                 let account = account::find(ledger, &account).await?;
                 let (from, to) = (resolve(ledger, Some(from)).await?, resolve(ledger, Some(to)).await?);
                 let found = diff(ledger, account, from, to, Sight::Clear).await?;
-                let asked = format!("account={account} from={} to={}", from.position, to.position);
+                let asked = format!("account={account} from={from} to={to}");
                 let query = trace::of_account(ledger, "diff", account).await?;
                 let results = found.changes.len() as u64;
                 (Query { filter: Some(asked), results, ..query }, told(json, &found, || found.text(language))?)
@@ -181,7 +182,7 @@ impl Events {
         let query = Query {
             name: "events",
             concerned: trace::of_events(&page.events),
-            filter: Some(format!("{} at={} from={}", serde_json::to_string(&self.filter)?, as_of.position, self.from)),
+            filter: Some(format!("{} at={as_of} from={}", serde_json::to_string(&self.filter)?, self.from)),
             results: page.events.len() as u64,
             ..Query::default()
         };

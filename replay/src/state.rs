@@ -18,6 +18,9 @@ pub struct State {
     pub position: u64,
     /// When that event was recorded.
     pub recorded_at: DateTime<Utc>,
+    /// Only what held by then counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_at: Option<DateTime<Utc>>,
     /// The account.
     pub account: AccountId,
     /// Where it stood.
@@ -84,10 +87,10 @@ pub struct Place {
 /// # Errors
 /// It did not exist then, or the ledger can't be read.
 pub async fn state(ledger: &Ledger, account: AccountId, as_of: AsOf) -> anyhow::Result<State> {
-    let fold = Fold::of(&life(ledger, account, as_of.position).await?);
+    let fold = Fold::of(&life(ledger, account, as_of).await?);
     let folded = &fold.account;
     if folded.status == Status::Absent {
-        return Err(NoAccount::Yet { account, position: as_of.position }.into());
+        return Err(NoAccount::Yet { account, as_of }.into());
     }
     let pupil = match folded.holder {
         Some(Holder::Pupil(pupil)) => Some(child(&fold, pupil)),
@@ -96,6 +99,7 @@ pub async fn state(ledger: &Ledger, account: AccountId, as_of: AsOf) -> anyhow::
     Ok(State {
         position: as_of.position,
         recorded_at: as_of.recorded_at,
+        effective_at: as_of.effective_at,
         account,
         status: folded.status,
         holder: folded.holder,
@@ -145,14 +149,22 @@ fn child(fold: &Fold, pupil: PupilId) -> Child {
 impl State {
     /// As a table for people.
     pub fn table(&self, language: Language) -> String {
+        let clock = language.of("%d/%m/%Y %H:%M:%S%.6f UTC", "%Y-%m-%d %H:%M:%S%.6f UTC");
         let unknown = || language.of("(inconnu ou effacé)", "(unknown or erased)").to_owned();
+        let no_login = || match self.status {
+            Status::Open => language.of("(pas encore attribué)", "(not given yet)").to_owned(),
+            Status::Absent | Status::Activated | Status::Disabled { .. } | Status::Closed => unknown(),
+        };
         let mut rows = vec![
             (language.of("Position", "Position"), self.position.to_string()),
-            (language.of("Enregistré le", "Recorded at"), self.recorded_at.to_rfc3339()),
+            (language.of("Enregistré le", "Recorded at"), self.recorded_at.format(clock).to_string()),
             (language.of("Compte", "Account"), self.account.to_string()),
             (language.of("État", "Status"), status_word(language, self.status).to_owned()),
-            (language.of("Identifiant", "Login"), self.login.clone().unwrap_or_else(unknown)),
+            (language.of("Identifiant", "Login"), self.login.clone().unwrap_or_else(no_login)),
         ];
+        if let Some(time) = self.effective_at {
+            rows.insert(2, (language.of("En vigueur le", "Effective by"), time.format(clock).to_string()));
+        }
         if self.must_change_password {
             let text = language.of("à changer à la prochaine connexion", "to be changed at the next sign-in");
             rows.push((language.of("Mot de passe", "Password"), text.to_owned()));

@@ -73,7 +73,7 @@ pub async fn who_saw(
     limit: u32,
 ) -> anyhow::Result<Seen> {
     let as_of = resolve(ledger, None).await?;
-    let fold = Fold::of(&life(ledger, account, as_of.position).await?);
+    let fold = Fold::of(&life(ledger, account, as_of).await?);
     let mut ids: BTreeSet<Uuid> = fold.guardians.keys().map(|guardian| guardian.0).collect();
     ids.insert(account.0);
     if let Some(Holder::Pupil(pupil)) = fold.account.holder {

@@ -7,7 +7,10 @@ Python 3.9 and, for Ed25519, the `openssl` command (3.0 or later).
     matricule_verify.py --vkey 'compte.example.org/log+1a2b3c4d+AT…' bundle.zip
     matricule_verify.py --trust keys.txt --witnesses 1 --json bundle.zip
 
-Exit code: 0 all verified (or erased), 1 something failed, 3 nothing failed but something is pending, 2 wrong use.
+Without keys, the bundle's own are taken: that shows that it is consistent, not whose it is.
+
+Exit code: 0 all verified (or erased), 1 something failed, 3 nothing failed but something is pending, 4 all verified, but
+by the bundle's own key only, 2 wrong use.
 """
 
 import argparse
@@ -100,7 +103,8 @@ class Key:
     """A verifier key: name+hash+base64(kind ‖ public key)."""
 
     def __init__(self, text):
-        parts = text.strip().split("+", 2)
+        self.text = text.strip()
+        parts = self.text.split("+", 2)
         if len(parts) != 3:
             raise Bad(f"`{text}` is no verifier key (name+hash+key)")
         self.name, self.id, encoded = parts[0], parts[1], base64_of(parts[2])
@@ -634,6 +638,17 @@ def printed(result):
     print(result["result"].upper())
 
 
+def own_log_keys(bundle):
+    """The keys of logs that the bundle itself gives; nobody vouches for them."""
+    try:
+        with zipfile.ZipFile(bundle) as archive:
+            lines = archive.read("vkeys").decode().splitlines()
+        keys = [Key(line) for line in lines]
+    except (Bad, OSError, KeyError, UnicodeDecodeError, zipfile.BadZipFile):
+        return []
+    return [key for key in keys if not key.cosigner]
+
+
 def main():
     parser = argparse.ArgumentParser(description="Verifies a Matricule audit bundle, offline.")
     parser.add_argument("bundle")
@@ -651,13 +666,18 @@ def main():
     except (Bad, OSError) as error:
         parser.error(str(error))
     logs, witnesses = [key for key in keys if not key.cosigner], [key for key in keys if key.cosigner]
+    own_keys = not logs
+    if own_keys:
+        logs = own_log_keys(given.bundle)
     if not logs:
         parser.error("no key to trust: give the ledger's public key, got from its owner, with --vkey or --trust")
     if given.witnesses > len(witnesses):
         parser.error(f"{given.witnesses} witnesses are demanded, and {len(witnesses)} are trusted: give their keys too")
     result = verify(given.bundle, {"logs": logs, "witnesses": witnesses, "threshold": given.witnesses})
     print(json.dumps(result, indent=2, ensure_ascii=False)) if given.json else printed(result)
-    sys.exit({"verified": 0, "failed": 1, "pending": 3}[result["result"]])
+    if own_keys:
+        print(f"Verified by the bundle's own key, not independently obtained: {logs[0].text}", file=sys.stderr)
+    sys.exit({"verified": 4 if own_keys else 0, "failed": 1, "pending": 3}[result["result"]])
 
 
 if __name__ == "__main__":

@@ -60,6 +60,27 @@ impl Journey {
         serde_json::from_str(said.trim()).unwrap_or_else(|_| panic!("{name} ends with JSON:\n{said}"))
     }
 
+    /// Registers a relying party at this origin; what the command printed.
+    fn register(&self, origin: &str) -> String {
+        let (redirect, after) = (format!("{origin}/callback"), format!("{origin}/signed-out"));
+        self.place.run(
+            "matricule",
+            [
+                "relying-party",
+                "register",
+                "--name",
+                "Cahier de textes",
+                "--redirect-uri",
+                &redirect,
+                "--post-logout-redirect-uri",
+                &after,
+                "--scope",
+                "profile,affiliation,establishment,children,birthdate",
+                "--all-establishments",
+            ],
+        )
+    }
+
     fn replay<const N: usize>(&self, args: [&str; N]) -> String {
         self.place.run("matricule-replay", args)
     }
@@ -91,23 +112,7 @@ async fn from_a_schools_export_to_a_token_and_back() {
     // Signing in to a relying party built on another's library.
     let port = free_port().to_string();
     let relying_party = format!("http://127.0.0.1:{port}");
-    let (redirect, after) = (format!("{relying_party}/callback"), format!("{relying_party}/signed-out"));
-    let registered = journey.place.run(
-        "matricule",
-        [
-            "relying-party",
-            "register",
-            "--name",
-            "Cahier de textes",
-            "--redirect-uri",
-            &redirect,
-            "--post-logout-redirect-uri",
-            &after,
-            "--scope",
-            "profile,affiliation,establishment,children,birthdate",
-            "--all-establishments",
-        ],
-    );
+    let registered = journey.register(&relying_party);
     let _relying_party = Node::start(
         &root().join("tests/relying-party/server.mjs"),
         &[
@@ -151,6 +156,17 @@ async fn from_a_schools_export_to_a_token_and_back() {
     let state = journey.replay(["state", login, "--at", &now]);
     assert!(state.contains(&other), "{state}");
     journey.replay(["check"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_in_a_guardian_takes_back_a_report_and_changes_the_password() {
+    for language in ["fr", "en"] {
+        let journey = Journey::start().await;
+        journey.import(&journey.demo.files);
+        let env = [("PASSWORD", PASSWORD), ("NEXT_PASSWORD", NEXT_PASSWORD), ("LANGUAGE", language)];
+        let name = format!("own-account-{language}");
+        journey.walk("own-account.mjs", &[env.as_slice(), &[("JOURNEY", name.as_str())]].concat());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

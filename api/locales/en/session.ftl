@@ -8,7 +8,6 @@ session-first-use = First visit: activate my account
 session-sign-in-wrong = The login or the password is wrong. Check both and try again.
 session-provisional-expired = This provisional password is no longer valid. Ask the school or support for a new one.
 session-not-in-use = This account is no longer in use. Please contact the school.
-session-switch = You are signed in as { $login }. Signing in here with another login will change the user.
 session-too-many = { $minutes ->
     [one] Too many attempts. Try again in a minute, or choose “Forgotten login or password”.
    *[other] Too many attempts. Try again in { $minutes } minutes, or choose “Forgotten login or password”.
@@ -36,15 +35,11 @@ session-account-reconsider = { $count ->
    *[other] Change these reports
 }
 
-session-account-services = My services
-session-account-password = Change my password
-session-account-password-changed = Your password has been changed. You were signed out everywhere else.
 session-own-password-title = Change my password
 session-own-password-lead = The new password works from now on. Other devices where you are signed in will be signed out.
 session-own-password-current = Current password
 session-own-password-wrong = This is not your current password. Check it and try again.
 session-own-password-submit = Save
-session-own-password-back = Back to my account
 
 error-form-expired-title = This form has expired
 error-form-expired-text = The page was left open too long, or your browser refuses cookies. Allow them for this site, reload the previous page and try again.

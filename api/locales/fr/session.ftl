@@ -8,7 +8,6 @@ session-first-use = Première visite : activer mon compte
 session-sign-in-wrong = L’identifiant ou le mot de passe n’est pas le bon. Vérifiez-les et réessayez.
 session-provisional-expired = Ce mot de passe provisoire n’est plus valable. Demandez-en un nouveau à l’établissement ou à l’assistance.
 session-not-in-use = Ce compte n’est plus en service. Adressez-vous à l’établissement.
-session-switch = Vous êtes connecté avec l’identifiant { $login }. Vous connecter ici avec un autre identifiant changera d’utilisateur.
 session-too-many = { $minutes ->
     [one] Trop de tentatives. Réessayez dans une minute, ou choisissez « Identifiant ou mot de passe oublié ».
    *[other] Trop de tentatives. Réessayez dans { $minutes } minutes, ou choisissez « Identifiant ou mot de passe oublié ».
@@ -36,15 +35,11 @@ session-account-reconsider = { $count ->
    *[other] Revenir sur ces signalements
 }
 
-session-account-services = Mes services
-session-account-password = Changer mon mot de passe
-session-account-password-changed = Votre mot de passe est changé. Vos autres connexions en cours ont été fermées.
 session-own-password-title = Changer mon mot de passe
 session-own-password-lead = Le nouveau mot de passe servira dès maintenant. Les autres appareils où vous êtes connecté seront déconnectés.
 session-own-password-current = Mot de passe actuel
 session-own-password-wrong = Ce n’est pas votre mot de passe actuel. Vérifiez-le et réessayez.
 session-own-password-submit = Enregistrer
-session-own-password-back = Revenir à mon compte
 
 error-form-expired-title = Formulaire périmé
 error-form-expired-text = Cette page est restée ouverte trop longtemps, ou votre navigateur refuse les cookies. Autorisez-les pour ce site, rechargez la page précédente et recommencez.

@@ -101,6 +101,9 @@ pub enum FileReason {
         /// Highest version known.
         known: u32,
     },
+    /// The day of export that was given has not come yet.
+    #[error("cannot have been exported on {0}: that day has not come yet")]
+    ExportedLater(chrono::NaiveDate),
     /// A parameter of the export is missing or malformed.
     #[error("parameter {0} is missing or malformed")]
     Parameter(&'static str),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, btree_map};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{Datelike, NaiveDateTime};
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime};
 use domain::identifiers::{Academie, Degree, DepartmentTable, Uai};
 
 use crate::error::{FileError, FileReason};
@@ -21,8 +21,10 @@ use crate::xml::XmlStream;
 pub struct ReadOptions {
     /// The establishment of ONDE files whose names do not hold a UAI.
     pub uai: Option<Uai>,
-    /// Moment of reception, local time: stands for the moment of export of ONDE files.
+    /// Moment of reception, local time: stands for the moment of export of ONDE files, which don't tell it.
     pub received_at: NaiveDateTime,
+    /// The day on which ONDE files were exported, where that is known.
+    pub exported_on: Option<NaiveDate>,
     /// Key of the digests that stand for persons without an identifier (ONDE guardians). Keep it
     /// secret and keep it: with another key the same persons get other keys.
     pub pseudonym_key: PseudonymKey,
@@ -49,6 +51,7 @@ impl ReadOptions {
         Self {
             uai: None,
             received_at,
+            exported_on: None,
             pseudonym_key: PseudonymKey(pseudonym_key),
             departments: DepartmentTable::default(),
             limits: Limits::default(),
@@ -177,16 +180,28 @@ fn recognise(path: &Path, options: &ReadOptions) -> Result<Option<Recognised>, F
         onde::Kind::Guardians => Role::Guardians,
     };
     let uai = uai_in_name(path).or(options.uai).ok_or_else(|| FileError::whole(path, FileReason::NoUai))?;
-    let day = options.received_at;
-    let started = if day.month() >= 8 { day.year() } else { day.year() - 1 };
+    let exported_at = moment_of_onde(path, options)?;
+    let started = if exported_at.month() >= 8 { exported_at.year() } else { exported_at.year() - 1 };
     Ok(Some(Recognised {
         system: SourceSystem::Onde,
         role,
         uai,
         school_year: u16::try_from(started).unwrap_or_default(),
-        exported_at: day,
+        exported_at,
         source,
     }))
+}
+
+/// When ONDE files were exported: their day as given, to its end, for they may be of any hour of it; else when they
+/// were received.
+fn moment_of_onde(path: &Path, options: &ReadOptions) -> Result<NaiveDateTime, FileError> {
+    let Some(day) = options.exported_on else { return Ok(options.received_at) };
+    // At the antipodes tomorrow has begun.
+    if options.received_at.date().checked_add_days(Days::new(1)).is_none_or(|tomorrow| day > tomorrow) {
+        return Err(FileError::whole(path, FileReason::ExportedLater(day)));
+    }
+    let end = NaiveTime::from_hms_opt(23, 59, 59).unwrap_or_default();
+    Ok(day.and_time(end).min(options.received_at))
 }
 
 /// A UAI that stands alone in the file name, such as in `ONDE_Eleves_0750001U.csv`.
@@ -307,6 +322,21 @@ pub struct SchoolExport {
 /// A stream of records; it ends after an error.
 pub type Entries<T> = Box<dyn Iterator<Item = Result<Entry<T>, FileError>> + Send>;
 
+/// What a reader finds, to its end or its first error.
+fn until_error<T: 'static>(
+    mut advance: impl FnMut() -> Result<Option<Entry<T>>, FileError> + Send + 'static,
+) -> Entries<T> {
+    let mut ended = false;
+    Box::new(std::iter::from_fn(move || {
+        if ended {
+            return None;
+        }
+        let entry = advance().transpose();
+        ended = !matches!(entry, Some(Ok(_)));
+        entry
+    }))
+}
+
 impl SchoolExport {
     /// What the export says about the establishment.
     #[must_use]
@@ -333,10 +363,13 @@ impl SchoolExport {
         let source = &self.files.guardians;
         Ok(match &self.joins {
             Joins::Siecle(index, academie) => {
-                Box::new(siecle::GuardianReader::open(source, Arc::clone(index), *academie, ordinal)?)
+                let mut reader = siecle::GuardianReader::open(source, Arc::clone(index), *academie, ordinal)?;
+                until_error(move || reader.advance())
             }
             Joins::Onde(index, context) => {
-                Box::new(onde::GuardianReader::open(source, Arc::clone(index), context.as_ref().clone(), ordinal)?)
+                let mut reader =
+                    onde::GuardianReader::open(source, Arc::clone(index), context.as_ref().clone(), ordinal)?;
+                until_error(move || reader.advance())
             }
         })
     }
@@ -349,10 +382,13 @@ impl SchoolExport {
         let source = &self.files.pupils;
         Ok(match &self.joins {
             Joins::Siecle(index, academie) => {
-                Box::new(siecle::PupilReader::open(source, Arc::clone(index), (self.header.uai, *academie), ordinal)?)
+                let mut reader =
+                    siecle::PupilReader::open(source, Arc::clone(index), (self.header.uai, *academie), ordinal)?;
+                until_error(move || reader.advance())
             }
             Joins::Onde(index, context) => {
-                Box::new(onde::PupilReader::open(source, Arc::clone(index), context.as_ref().clone(), ordinal)?)
+                let mut reader = onde::PupilReader::open(source, Arc::clone(index), context.as_ref().clone(), ordinal)?;
+                until_error(move || reader.advance())
             }
         })
     }

@@ -258,15 +258,18 @@ pub async fn choose_password(
     let method = if flow.kind == Kind::Change { Method::Password } else { Method::Sms };
     let jar = session::open(&app, &cookies, id, secret, method).await?;
     access::sign_in(&app, &incident, address, Some(id), method, SignInOutcome::Success);
-    incident.note_user(CurrentUser { account: id, name: login, authenticated_at: app.clock.now(), method });
-    // Without a phone to prove, no child was asked for on the way.
-    let children_first = account.confirmed.is_empty() && unconfirmed(&app, &account).await?.waiting > 0;
-    let target = match (children_first, &flow.return_to) {
+    incident.note_user(CurrentUser::new(id, login, app.clock.now(), method));
+    Ok((jar, Redirect::to(&onward(&app, &account, &flow).await?)).into_response())
+}
+
+/// Where to go with the new password: without a phone to prove, no child was asked for on the way.
+async fn onward(app: &App, account: &Account, flow: &Flow) -> Result<String, AppError> {
+    let children_first = account.confirmed.is_empty() && unconfirmed(app, account).await?.waiting > 0;
+    Ok(match (children_first, &flow.return_to) {
         (true, return_to) => own_children_path(return_to.as_ref()),
         (false, Some(return_to)) => return_to.as_str().to_owned(),
         (false, None) => "/account".to_owned(),
-    };
-    Ok((jar, Redirect::to(&target)).into_response())
+    })
 }
 
 fn origin(account: &Account, flow: &Flow) -> PasswordOrigin {

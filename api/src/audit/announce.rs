@@ -28,6 +28,7 @@ pub async fn announce(ledger: &Ledger, config: &Config) -> Result<(), ExecuteErr
 /// What the configuration decides of events: limits and policies, none of them secret.
 fn settings(config: &Config) -> BTreeMap<String, String> {
     let sections = [
+        ("audit", serde_json::to_value(&config.audit)),
         ("codes", serde_json::to_value(&config.codes)),
         ("passwords", serde_json::to_value(&config.passwords)),
         ("sessions", serde_json::to_value(&config.sessions)),
@@ -52,7 +53,12 @@ mod tests {
     #[test]
     fn every_limit_of_codes_and_passwords_is_announced_and_nothing_secret() {
         let settings = settings(&Config::default());
-        for (key, value) in [("codes.validity", "30m"), ("codes.attempts", "5"), ("passwords.min_length", "12")] {
+        for (key, value) in [
+            ("codes.validity", "30m"),
+            ("codes.attempts", "5"),
+            ("passwords.min_length", "12"),
+            ("audit.approval_validity", "8h"),
+        ] {
             assert_eq!(settings.get(key).map(String::as_str), Some(value), "{settings:?}");
         }
         assert!(!settings.keys().any(|key| key.contains("token") || key.contains("key") || key.contains("url")));

@@ -23,8 +23,6 @@ use std::str::FromStr;
 
 /// Results of one answer without approval, at most.
 const PAGE: u32 = 100;
-/// Results for one auditor in a day without approval, at most: beyond, it is an export in bulk.
-pub const A_DAY: i64 = 2_000;
 /// The response header with the SHA-256 of the answer, hexadecimal, as the access log has it.
 pub const HASH: HeaderName = HeaderName::from_static("audit-answer-sha256");
 
@@ -208,10 +206,11 @@ async fn answered(
     asked: Result<(Question, Part), Unanswered>,
 ) -> Result<(Question, Answer), Unanswered> {
     let (question, mut part) = asked?;
-    let left = A_DAY - read_today(app, &asker.actor).await?;
+    let allowed = app.config.audit.daily_results;
+    let left = i64::from(allowed) - read_today(app, &asker.actor).await?;
     if left <= 0 {
         return Err(Unanswered::not_allowed(format!(
-            "{A_DAY} results were read in a day without approval: ask for a disclosure, which another auditor approves"
+            "{allowed} results were read in a day without approval: ask for a disclosure, which another auditor approves"
         )));
     }
     part.limit = part.limit.min(u32::try_from(left).unwrap_or(PAGE));

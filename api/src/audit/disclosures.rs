@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::auditor::{Auditor, AuditorCommand, AuditorError, Decision};
 use domain::context::{Actor, Reason};
 use domain::ids::{AuditorId, DisclosureId};
@@ -23,10 +23,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// How long a request waits to be decided.
-const WAITS: TimeDelta = TimeDelta::hours(72);
-/// How long an approval lasts.
-const LASTS: TimeDelta = TimeDelta::hours(8);
 /// Requests in the list at most, the latest first.
 const LISTED: i64 = 100;
 
@@ -87,7 +83,7 @@ async fn requested(app: &App, asker: &Asker, body: &[u8]) -> Result<(String, Ans
         question: serde_json::to_string(&wish)?,
         purpose: asker.purpose.clone(),
         requested_at: now,
-        expires_at: now + WAITS,
+        expires_at: now + app.config.audit.request_validity.delta(),
     };
     sqlx::query(
         "INSERT INTO service.disclosure (id, auditor, question, purpose, requested_at, expires_at) \
@@ -144,7 +140,8 @@ async fn told(app: &App, row: &Row) -> Result<Value, AppError> {
 /// `POST /audit/v1/disclosures/{id}/approve`: by another auditor than the one who asked.
 pub async fn approve(asker: Asker, State(app): State<App>, Path(id): Path<Uuid>) -> Result<Response, AppError> {
     let (now, disclosure, by) = (app.clock.now(), DisclosureId(id), asker.id);
-    let command = AuditorCommand::ApproveDisclosure { disclosure, by, now, until: now + LASTS };
+    let until = now + app.config.audit.approval_validity.delta();
+    let command = AuditorCommand::ApproveDisclosure { disclosure, by, now, until };
     settle(&app, &asker, "disclosure-approval", disclosure, command).await
 }
 
@@ -225,10 +222,10 @@ async fn disclosed(
     // The aggregate says who may see it, for it alone knows of approvals; the row says what was approved.
     let own = load(&app.ledger, asker.id).await?;
     let refused = || {
-        Unanswered::not_allowed(
-            "no approval for this request is in force: another auditor must approve it, and an \
-                                 approval lasts eight hours",
-        )
+        Unanswered::not_allowed(format!(
+            "no approval for this request is in force: another auditor must approve it, and an approval lasts {}",
+            app.config.audit.approval_validity
+        ))
     };
     let granted = own.granted(id, app.clock.now()).ok_or_else(refused)?;
     let Decision::Granted { by, until: _ } = granted.decision else { return Err(refused()) };

@@ -5,7 +5,7 @@ use crate::app::App;
 use domain::ids::AccountId;
 use ledger::RecordedEvent;
 use replay::account::NoAccount;
-use replay::diff::diff;
+use replay::diff::{diff, in_order};
 use replay::events::{Filter, FilterText, events};
 use replay::explain::explain;
 use replay::fields::{Field, Sight, parts};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// A question. Moments are times or positions; once [`Question::settled`], positions.
+/// A question. Moments are as [`Moment`] reads them; once [`Question::settled`], positions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Question {
@@ -142,7 +142,7 @@ impl Question {
         let mut answer = match self {
             Self::History { account, at } => {
                 let as_of = moment(app, at.as_ref()).await?;
-                let mut events = life(ledger, *account, as_of.position).await.map_err(sorted)?;
+                let mut events = life(ledger, *account, as_of).await.map_err(sorted)?;
                 events.retain(|event| event.position >= part.from);
                 let next = events.get(part.limit as usize).map(|event| event.position);
                 events.truncate(part.limit as usize);
@@ -161,7 +161,7 @@ impl Question {
             }
             Self::Diff { account, from, to } => {
                 let (from, to) = (moment(app, Some(from)).await?, moment(app, Some(to)).await?);
-                if from.position > to.position {
+                if !in_order(from, to) {
                     return Err(Unanswered::malformed("from lies after to: give the earlier moment first"));
                 }
                 let found = diff(ledger, *account, from, to, sight).await.map_err(sorted)?;
@@ -206,7 +206,7 @@ pub async fn moment(app: &App, at: Option<&String>) -> Result<AsOf, Unanswered> 
 }
 
 async fn settle(app: &App, at: &Option<String>) -> Result<String, Unanswered> {
-    Ok(moment(app, at.as_ref()).await?.position.to_string())
+    Ok(moment(app, at.as_ref()).await?.to_string())
 }
 
 /// An account that is not there is the question's fault.
@@ -232,9 +232,9 @@ async fn told(
 }
 
 async fn state(app: &App, account: AccountId, as_of: AsOf, sight: Sight) -> Result<Answer, Unanswered> {
-    let fold = Fold::of(&life(&app.ledger, account, as_of.position).await.map_err(sorted)?);
+    let fold = Fold::of(&life(&app.ledger, account, as_of).await.map_err(sorted)?);
     if fold.account.id.is_none() {
-        return Err(Unanswered::unknown(NoAccount::Yet { account, position: as_of.position }));
+        return Err(Unanswered::unknown(NoAccount::Yet { account, as_of }));
     }
     let members = fold.members();
     let fields: Map<String, Value> = Field::ALL

@@ -1,6 +1,6 @@
 //! The audit role over HTTP: who may ask, what is recorded, what is masked, and who must approve.
 
-use super::ask::{A_DAY, HASH};
+use super::ask::HASH;
 use super::auditors;
 use super::auditors::AuditorsError;
 use crate::activation::fixture::{self, Family};
@@ -269,7 +269,7 @@ async fn more_than_a_day_allows_is_an_export_in_bulk() {
         reference: None,
         deed: ledger::access::Deed::AuditQuery(ledger::access::Query {
             name: "events",
-            results: A_DAY as u64 - 3,
+            results: u64::from(crate::config::Audit::default().daily_results) - 3,
             ..Default::default()
         }),
     };

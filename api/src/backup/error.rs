@@ -40,6 +40,9 @@ pub enum BackupError {
         /// The keys' half.
         keys: String,
     },
+    /// The keys alone are nothing.
+    #[error("{0} is not the ledger's half of a backup: give the folder `ledger-…`")]
+    NotALedger(String),
     /// There is something already.
     #[error("the database has {0} events already: a backup is restored into a new data directory or an empty database")]
     NotEmpty(u64),
@@ -93,6 +96,9 @@ pub enum BackupError {
     /// The ledger can't be opened.
     #[error(transparent)]
     Ledger(#[from] ReadError),
+    /// The views can't be built.
+    #[error("restored, but the views are not built yet: {0}; a later `matricule views rebuild` does it")]
+    Views(projections::CaughtUpError),
     /// The master key is another.
     #[error(transparent)]
     Master(#[from] RotationError),

@@ -6,6 +6,9 @@
 //! ```
 //!
 //! Nobody who was erased since the backup can be read at any moment of it.
+//!
+//! The ledger's half outlives the keys' half. Restored alone it is an *archive*: what was recorded, when and by whom can
+//! be proved, every personal value reads as erased, and the database takes no events any more.
 
 use super::{BackupError, Manifest, Part, TableFile};
 use crate::erasure::{Eraser, Line, Register};
@@ -18,19 +21,23 @@ use projections::Runner;
 use sqlx::{Connection, Executor, PgConnection};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 /// Connections of the ledger and the views while erasing again.
 const CONNECTIONS: u32 = 12;
 
+/// How long the views of an archive may take.
+const ARCHIVED: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What to restore.
 #[derive(Clone, Debug)]
 pub struct From {
     /// The ledger's half.
     pub ledger: PathBuf,
-    /// The keys' half.
-    pub keys: PathBuf,
+    /// The keys' half; without it an archive is made.
+    pub keys: Option<PathBuf>,
     /// The registers of erasures; several where several machines kept one. Empty only by the operator's explicit wish.
     pub registers: Vec<Register>,
 }
@@ -52,18 +59,23 @@ pub struct Restored {
 /// [`BackupError`] says what stood against it. Up to the proof nothing has been changed, or all is rolled back.
 pub async fn restore(database: &Database, master: MasterKeys, from: &From) -> Result<Restored, BackupError> {
     let manifest = Manifest::read(&from.ledger).await?;
-    let keys = Manifest::read(&from.keys).await?;
-    if (manifest.part, keys.part) != (Part::Ledger, Part::Keys)
-        || manifest.name != keys.name
-        || manifest.root != keys.root
-    {
-        let (ledger, keys) = (manifest.folder(), keys.folder());
-        return Err(BackupError::NotAPair { ledger, keys });
+    if manifest.part != Part::Ledger {
+        return Err(BackupError::NotALedger(manifest.folder()));
     }
     manifest.check_files(&from.ledger).await?;
-    keys.check_files(&from.keys).await?;
-    let erased = erased_since(&from.registers, &keys).await?;
-    load(database, from, &manifest, &keys, &erased).await?;
+    let mut erased = BTreeSet::new();
+    let mut keys = None;
+    if let Some(folder) = &from.keys {
+        let half = Manifest::read(folder).await?;
+        if half.part != Part::Keys || manifest.name != half.name || manifest.root != half.root {
+            let (ledger, keys) = (manifest.folder(), half.folder());
+            return Err(BackupError::NotAPair { ledger, keys });
+        }
+        half.check_files(folder).await?;
+        erased = erased_since(&from.registers, &half).await?;
+        keys = Some((folder.as_path(), half));
+    }
+    load(database, (&from.ledger, &manifest), keys.as_ref().map(|(folder, half)| (*folder, half)), &erased).await?;
 
     let db = database.pool(Role::Service, CONNECTIONS).await?;
     let ledger = Ledger::open(db.clone(), master).await?;
@@ -76,7 +88,12 @@ pub async fn restore(database: &Database, master: MasterKeys, from: &From) -> Re
     }
     let runner = Runner::start(ledger.clone(), db.clone()).await?;
     let register = from.registers.first().cloned();
-    let erased_again = match register {
+    let erased_again = match register.filter(|_| keys.is_some()) {
+        None if keys.is_none() => match verified.size.checked_sub(1) {
+            // No service will build the views of an archive.
+            Some(last) => runner.views().caught_up(last, ARCHIVED).await.map(|()| 0).map_err(BackupError::Views),
+            None => Ok(0),
+        },
         Some(register) => {
             let eraser = Eraser { ledger: ledger.clone(), db: db.clone(), views: runner.views(), register };
             erase_again(&eraser, &erased).await
@@ -105,9 +122,8 @@ async fn erased_since(registers: &[Register], keys: &Manifest) -> Result<BTreeSe
 
 async fn load(
     database: &Database,
-    from: &From,
-    ledger: &Manifest,
-    keys: &Manifest,
+    ledger: (&Path, &Manifest),
+    keys: Option<(&Path, &Manifest)>,
     erased: &BTreeSet<SubjectId>,
 ) -> Result<(), BackupError> {
     let owner = database.pool(Role::Owner, 1).await?;
@@ -120,14 +136,17 @@ async fn load(
     }
     let program: i64 =
         sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut connection).await?;
-    if ledger.migration > program {
-        return Err(BackupError::NewerSchema { backup: ledger.migration, program });
+    if ledger.1.migration > program {
+        return Err(BackupError::NewerSchema { backup: ledger.1.migration, program });
     }
     let mut transaction = connection.begin().await?;
-    for (folder, manifest) in [(&from.ledger, ledger), (&from.keys, keys)] {
+    for (folder, manifest) in [Some(ledger), keys].into_iter().flatten() {
         for table in &manifest.tables {
             load_table(&mut transaction, folder, table).await?;
         }
+    }
+    if keys.is_none() {
+        make_archive(&mut transaction, &ledger.1.folder()).await?;
     }
     let erased: Vec<Uuid> = erased.iter().map(|subject| subject.0).collect();
     sqlx::query(
@@ -146,6 +165,30 @@ async fn load(
         .await?;
     transaction.commit().await?;
     connection.close().await?;
+    Ok(())
+}
+
+/// Every key is as good as destroyed, and nothing is recorded any more.
+async fn make_archive(connection: &mut PgConnection, backup: &str) -> sqlx::Result<()> {
+    connection
+        .execute(
+            r#"INSERT INTO keys.subject_key (subject, wrapped, created_at, destroyed_at)
+               SELECT DISTINCT (found #>> '{}')::uuid, NULL::bytea, now(), now() FROM ledger.event,
+                      jsonb_path_query(payload::text::jsonb, 'lax $.**.subject') AS found
+               WHERE octet_length(segments) > 0 AND jsonb_typeof(found) = 'string'
+                 AND found #>> '{}' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"#,
+        )
+        .await?;
+    sqlx::query("INSERT INTO ledger.archive (backup, restored_at) VALUES ($1, now()) ON CONFLICT DO NOTHING")
+        .bind(backup)
+        .execute(&mut *connection)
+        .await?;
+    connection
+        .execute(
+            "CREATE TRIGGER archive BEFORE INSERT ON ledger.event FOR EACH STATEMENT \
+             EXECUTE FUNCTION ledger.refuse_in_archive()",
+        )
+        .await?;
     Ok(())
 }
 

@@ -64,7 +64,7 @@ impl Drill {
 
     async fn restore(&self, taken: &Taken, registers: Vec<Register>) -> (Result<Restored, BackupError>, TestDatabase) {
         let target = fresh_database().await;
-        let from = From { ledger: taken.ledger.clone(), keys: taken.keys.clone(), registers };
+        let from = From { ledger: taken.ledger.clone(), keys: Some(taken.keys.clone()), registers };
         (restore(&target, self.master(), &from).await, target)
     }
 }
@@ -181,7 +181,7 @@ async fn a_backup_that_was_changed_mixed_or_is_in_the_way_is_refused() {
     let mixed = Taken { keys: second.keys.clone(), ..first.clone() };
     let (refused, _) = drill.restore(&mixed, vec![drill.register()]).await;
     assert!(matches!(refused, Err(BackupError::NotAPair { .. })), "{refused:?}");
-    let from = From { ledger: first.ledger.clone(), keys: first.keys.clone(), registers: vec![drill.register()] };
+    let from = From { ledger: first.ledger.clone(), keys: Some(first.keys.clone()), registers: vec![drill.register()] };
     let in_the_way = restore(drill.service.database(), drill.master(), &from).await;
     assert!(matches!(in_the_way, Err(BackupError::NotEmpty(_))), "{in_the_way:?}");
     // With another master key than the one in force nothing opens.
@@ -231,4 +231,43 @@ async fn the_ledgers_half_alone_says_nothing_of_anybody_and_old_halves_go_by_the
     drill.service.app().clock.advance(TimeDelta::days(399));
     let third = drill.back_up().await;
     assert_eq!(third.deleted, [first.ledger, second.keys], "the second ledger has a day left");
+}
+
+#[tokio::test]
+async fn the_ledgers_half_alone_makes_an_archive_that_proves_and_opens_nothing() {
+    let drill = Drill::new().await;
+    let taken = drill.back_up().await;
+    let target = fresh_database().await;
+    let from = From { ledger: taken.ledger.clone(), keys: None, registers: Vec::new() };
+    // The keys are gone, and any master key will do.
+    let master = MasterKeys::generate().unwrap();
+    let restored = restore(&target, master.clone(), &from).await.unwrap();
+    assert_eq!(restored.root, taken.root);
+    let ledger = open(&target, master.clone()).await;
+    let archive = ledger.archive().await.unwrap().unwrap();
+    assert!(taken.ledger.ends_with(&archive.backup), "{archive:?}");
+    let pool = target.pool(Role::Service, 4).await.unwrap();
+    let checked = replay::check::check(&ledger, &pool, &Default::default(), |_, _| {}).await.unwrap();
+    assert!(checked.is_sound(), "{:?}", checked.findings);
+    let family = &drill.family;
+    let told = ledger.read_stream("guardian", &family.guardian.to_string(), 1).await.unwrap();
+    let domain::Event::Guardian(domain::guardian::GuardianEvent::GuardianRecorded { identity, .. }) = &told[0].event
+    else {
+        panic!("it begins by being recorded")
+    };
+    assert!(identity.get().is_err());
+    // Nothing is recorded there any more, not even by a service.
+    let owner = target.pool(Role::Owner, 1).await.unwrap();
+    let refused = sqlx::query("INSERT INTO ledger.event SELECT * FROM ledger.event LIMIT 1").execute(&owner).await;
+    assert!(refused.unwrap_err().to_string().contains("archive"));
+    ledger.close().await;
+    let config = crate::config::Config::default();
+    let refused =
+        crate::running::Running::over((*target).clone(), config, master, crate::clock::Clock::default()).await;
+    assert!(refused.err().unwrap().to_string().contains("archive without keys"));
+    // The keys' half is none.
+    let wrong = From { ledger: taken.keys.clone(), keys: None, registers: Vec::new() };
+    let target = fresh_database().await;
+    let refused = restore(&target, MasterKeys::generate().unwrap(), &wrong).await;
+    assert!(matches!(refused, Err(BackupError::NotALedger(_))), "{refused:?}");
 }

@@ -27,12 +27,7 @@ pub enum AuditorCommand {
 
 impl AuditorCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        block_on(async {
-            let beside = Beside::open(&global.load()?).await?;
-            let done = self.carry_out(&beside).await;
-            beside.close().await;
-            done
-        })
+        block_on(Beside::over(&global.load()?, async |beside| self.carry_out(beside).await))
     }
 
     async fn carry_out(self, beside: &Beside) -> anyhow::Result<()> {

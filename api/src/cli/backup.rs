@@ -1,14 +1,14 @@
 //! `matricule backup` and `matricule restore`.
 
 use super::{Global, attach};
-use crate::backup::{From, Settings, restore, take};
+use crate::backup::{From, Manifest, Settings, restore, take};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::erasure::Register;
 use crate::running::{master_keys, source};
 use anyhow::{Context as _, bail};
 use clap::Args;
-use ledger::checkpoint::kept;
+use ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use ledger::postgres::{Database, Role};
 use ledger::tree::Tree;
 use std::path::PathBuf;
@@ -34,14 +34,24 @@ pub struct Restore {
     #[arg(long, value_name = "FOLDER")]
     ledger: PathBuf,
     /// The backup of the keys made with it: the folder `keys-…` of the same moment
-    #[arg(long, value_name = "FOLDER")]
-    keys: PathBuf,
+    #[arg(long, value_name = "FOLDER", required_unless_present = "without_keys", conflicts_with = "without_keys")]
+    keys: Option<PathBuf>,
+    /// Restore the ledger alone, once the backup of its keys has been deleted: an archive that proves what was recorded,
+    /// opens nothing and takes nothing in
+    #[arg(long)]
+    without_keys: bool,
     /// The present register of erasures (default: the configured one); repeat it where several machines kept one
     #[arg(long, value_name = "FILE", conflicts_with = "without_register")]
     register: Vec<PathBuf>,
     /// Bring back everybody who was erased since the backup: only where no register is left
     #[arg(long)]
     without_register: bool,
+    /// The last checkpoint, to hold the backup against (default: the one kept as configured)
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Although the backup is older than the last checkpoint: what was recorded since is lost
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 impl Backup {
@@ -87,10 +97,27 @@ impl Restore {
             (false, false) => self.register.iter().map(Register::at).collect(),
         };
         let default = config.master_key.file.is_none() && config.master_key.value.is_none();
-        if default && config.master_key.command.is_none() && !config.data_dir.join("master.key").is_file() {
+        if default
+            && !self.without_keys
+            && config.master_key.command.is_none()
+            && !config.data_dir.join("master.key").is_file()
+        {
             bail!(
                 "there is no master key: put the one that was in force into {} first",
                 config.data_dir.join("master.key").display()
+            );
+        }
+        let last = self.last_checkpoint(&config).await?;
+        let size = Manifest::read(&self.ledger).await?.size;
+        if let Some(lost) = last.as_ref().map_or(0, |last| last.size).checked_sub(size).filter(|lost| *lost > 0)
+            && !self.accept_loss
+            && !self.without_keys
+        {
+            bail!(
+                "not restored: the backup has {size} events, the last checkpoint {}: the {lost} recorded after the \
+                 backup would be lost. Look for a later backup. Only where there is none, give --accept-loss; then \
+                 nothing is signed until `matricule checkpoint recover --reason …`",
+                size + lost
             );
         }
         let master = master_keys(&config.master_key, &config.data_dir)?;
@@ -98,43 +125,68 @@ impl Restore {
         let from = From { ledger: self.ledger, keys: self.keys, registers };
         let restored = restore(&database, master, &from).await;
         let compared = match &restored {
-            Ok(restored) => against_kept(&config, &database, restored.size).await,
+            Ok(restored) => against_last(last.as_ref(), &database, restored.size).await,
             Err(_) => Ok(String::new()),
         };
         database.close().await;
         let restored = restored.context("not restored")?;
         println!("{} events, root {}: as backed up, and proved by walking the tree.", restored.size, restored.root);
         println!("{}", compared?);
+        if self.without_keys {
+            println!("It is an archive without keys: question it with matricule-replay; no service runs on it.");
+            return Ok(());
+        }
         println!("{} people who had been erased since are erased again.", restored.erased_again);
         println!("Messages that waited then are not sent: see `matricule outbox`. Everybody signs in anew.");
         Ok(())
     }
 }
 
-/// What the checkpoint kept outside the database says of the restored tree.
-async fn against_kept(config: &Config, database: &Database, size: u64) -> anyhow::Result<String> {
-    let signed = match kept(&config.checkpoints()?).await {
-        Ok(None) => return Ok("No checkpoint is kept here: the tree was compared with the backup's alone.".to_owned()),
-        Ok(Some(signed)) => signed.context("the kept checkpoint can't be believed")?,
-        Err(trouble) => return Ok(format!("The kept checkpoint was not compared: {trouble}")),
+/// What the last checkpoint says of the restored tree.
+async fn against_last(last: Option<&Checkpoint>, database: &Database, size: u64) -> anyhow::Result<String> {
+    let Some(last) = last else {
+        return Ok("No checkpoint is kept here: the tree was compared with the backup's alone. Give one with \
+                   --checkpoint."
+            .to_owned());
     };
-    let checkpoint = &*signed;
-    if checkpoint.size > size {
+    if last.size > size {
         return Ok(format!(
-            "The last checkpoint kept is of {} events: the {} after the backup are lost. No checkpoint is signed until \
-             somebody decides to go on without them: see `matricule checkpoint`.",
-            checkpoint.size,
-            checkpoint.size - size
+            "The last checkpoint is of {} events: the {} after the backup are lost. No checkpoint is signed until \
+             somebody says why: matricule checkpoint recover --reason …",
+            last.size,
+            last.size - size
         ));
     }
     let pool = database.pool(Role::Service, 1).await?;
-    let root = Tree::new(pool.clone()).root(checkpoint.size).await;
+    let root = Tree::new(pool.clone()).root(last.size).await;
     pool.close().await;
-    if root? == checkpoint.root {
-        Ok(format!("It extends the last checkpoint kept, of {} events.", checkpoint.size))
+    if root? == last.root {
+        Ok(format!("It extends the last checkpoint, of {} events.", last.size))
     } else {
-        bail!(
-            "the restored tree does not extend the last checkpoint kept: it is another ledger, or one of them was forged"
-        )
+        bail!("the restored tree does not extend the last checkpoint: it is another ledger, or one of them was forged")
+    }
+}
+
+impl Restore {
+    /// The one given, or the one kept; its signature is checked where the key is at hand.
+    async fn last_checkpoint(&self, config: &Config) -> anyhow::Result<Option<Checkpoint>> {
+        let settings = config.checkpoints()?;
+        let text = match &self.checkpoint {
+            Some(file) => {
+                let read = tokio::fs::read_to_string(file).await;
+                Some(read.with_context(|| format!("{} can't be read", file.display()))?)
+            }
+            None => settings.keep.load().await?,
+        };
+        let Some(text) = text else { return Ok(None) };
+        let last = Checkpoint::unverified(&text).context("the last checkpoint can't be read")?;
+        match settings.key.open(false).await {
+            Ok(key) => {
+                let key = key.verifier(&last.origin);
+                SignedCheckpoint::verify(&text, &key).context("the last checkpoint can't be believed")?;
+            }
+            Err(error) => println!("The signature of the last checkpoint was not checked: {error}"),
+        }
+        Ok(Some(last))
     }
 }

@@ -6,6 +6,7 @@ use crate::import::Importer;
 use crate::running::{master_keys, source};
 use anyhow::Context as _;
 use domain::context::{Actor, Context, Reason};
+use domain::identifiers::DepartmentTable;
 use domain::ids::CommandId;
 use ledger::postgres::{Database, OpenError, Role, migrate};
 use ledger::{Appended, Ledger};
@@ -24,11 +25,26 @@ pub(super) struct Beside {
     pub views: Views,
     runner: Runner,
     database: Database,
+    departments: DepartmentTable,
     pub db: sqlx::PgPool,
 }
 
 impl Beside {
-    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+    /// Opens everything, does the work, and closes everything, however the work ended.
+    ///
+    /// # Errors
+    /// What can't be opened, or the work's own.
+    pub(super) async fn over<T>(
+        config: &Config,
+        work: impl AsyncFnOnce(&Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let beside = Self::open(config).await?;
+        let done = work(&beside).await;
+        beside.close().await;
+        done
+    }
+
+    async fn open(config: &Config) -> anyhow::Result<Self> {
         let database = match attach(config).await {
             // Before the service has ever run: made now.
             Err(OpenError::NoDatabase { .. }) => Database::open(source(config)).await?,
@@ -42,12 +58,13 @@ impl Beside {
         let ledger = Ledger::open(db.clone(), keys).await.context("the ledger can't be opened")?;
         // Where the service runs, its own runner leads and this one only watches.
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
-        Ok(Self { ledger, views: runner.views(), runner, database, db })
+        let departments = config.imports.departments();
+        Ok(Self { ledger, views: runner.views(), runner, database, departments, db })
     }
 
     /// What imports school data, and settles what waits for a school.
     pub(super) fn importer(&self) -> Importer {
-        Importer::new(self.ledger.clone(), self.db.clone(), self.views.clone(), Default::default())
+        Importer::new(self.ledger.clone(), self.db.clone(), self.views.clone(), self.departments.clone())
     }
 
     /// The circumstances of a command given on the machine itself.
@@ -82,7 +99,7 @@ impl Beside {
         self.views.caught_up_in(&[Name::Services], position, PATIENCE).await.context("recorded, but not visible yet")
     }
 
-    pub(super) async fn close(self) {
+    async fn close(self) {
         self.ledger.close().await;
         self.runner.stop().await;
         self.db.close().await;

@@ -25,10 +25,7 @@ impl CheckpointCommand {
         block_on(async {
             let config = global.load()?;
             let settings = config.checkpoints()?;
-            let beside = Beside::open(&config).await?;
-            let done = self.over(&beside, &settings).await;
-            beside.close().await;
-            done
+            Beside::over(&config, async |beside| self.over(beside, &settings).await).await
         })
     }
 

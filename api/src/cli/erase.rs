@@ -37,10 +37,7 @@ pub struct Erase {
 impl Erase {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         let config = global.load()?;
-        let beside = Beside::open(&config).await?;
-        let done = self.erase(&config, &beside).await;
-        beside.close().await;
-        done
+        Beside::over(&config, async |beside| self.erase(&config, beside).await).await
     }
 
     async fn erase(self, config: &Config, beside: &Beside) -> anyhow::Result<()> {
@@ -117,20 +114,10 @@ async fn warnings(db: &PgPool, person: &Person) -> anyhow::Result<Vec<String>> {
     .bind(&guardians)
     .fetch_all(db)
     .await?;
-    let waiting: i64 = sqlx::query_scalar("SELECT count(*) FROM view_people.held_link WHERE candidates ?| $1::text[]")
-        .bind(pupils.iter().map(Uuid::to_string).collect::<Vec<_>>())
-        .fetch_one(db)
-        .await?;
     let mut warnings = Vec::new();
     if !schools.is_empty() {
         let schools = schools.join(", ");
         warnings.push(format!("{schools} still names the person: the next export will make a new record"));
-    }
-    if waiting > 0 {
-        warnings.push(format!(
-            "{waiting} waiting link(s) of guardians may name this pupil as a school wrote it: settle them first \
-             (matricule import queue)"
-        ));
     }
     Ok(warnings)
 }

@@ -26,15 +26,10 @@ pub enum EstablishmentCommand {
 
 impl EstablishmentCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        block_on(async {
-            let beside = Beside::open(&global.load()?).await?;
-            let done = match self {
-                Self::List => list(&beside).await,
-                Self::Name { uai, name } => give_name(&beside, uai, name).await,
-            };
-            beside.close().await;
-            done
-        })
+        block_on(Beside::over(&global.load()?, async |beside| match self {
+            Self::List => list(beside).await,
+            Self::Name { uai, name } => give_name(beside, uai, name).await,
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::import::report::{ReportFormat, ReportLine, write_report};
 use crate::import::store::Stage;
 use crate::import::{ImportOptions, Importer, Outcome, Progress, Summary, queue};
 use anyhow::{Context, bail};
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use domain::identifiers::Uai;
 use domain::ids::{GuardianId, PupilId};
@@ -37,6 +38,10 @@ pub struct Import {
     /// Establishment of ONDE files whose names don't hold its UAI
     #[arg(long)]
     uai: Option<Uai>,
+    /// Day on which ONDE files were exported, YYYY-MM-DD: they don't tell it, and older ones than the last are refused
+    /// (default: the moment of import)
+    #[arg(long, value_name = "DATE")]
+    exported_on: Option<NaiveDate>,
     /// Say what would happen and record nothing
     #[arg(long)]
     dry_run: bool,
@@ -98,22 +103,21 @@ fn share(text: &str) -> Result<f64, String> {
 impl Import {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         let config = global.load()?;
-        telemetry::start(&config.log)?;
-        let beside = Beside::open(&config).await?;
-        let done = match &self.command {
+        telemetry::start_quietly(&config.log)?;
+        Beside::over(&config, async |beside| match &self.command {
             None => self.import(&beside.importer(), config.imports.departure_share).await,
-            Some(ImportCommand::Queue { uai }) => list_queue(&beside, *uai).await,
+            Some(ImportCommand::Queue { uai }) => list_queue(beside, *uai).await,
             Some(ImportCommand::Settle { guardian, number, pupil }) => {
-                settle(&beside, *guardian, *number, pupil.0).await
+                settle(beside, *guardian, *number, pupil.0).await
             }
-        };
-        beside.close().await;
-        done
+        })
+        .await
     }
 
     async fn import(&self, importer: &Importer, share: f64) -> anyhow::Result<()> {
         let options = ImportOptions {
             uai: self.uai,
+            exported_on: self.exported_on,
             allow_older: self.allow_older,
             accept_departures: self.accept_departures,
             accept_identity_changes: self.accept_identity_changes,

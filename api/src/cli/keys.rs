@@ -19,43 +19,56 @@ pub enum KeysCommand {
     /// Wrap every key and secret with a new master key, while the service runs; goes on where it was cut off.
     ///
     /// A key file gets its successor made beside it (`.next`). From a command or the environment, first give every
-    /// instance both keys.
-    RotateMaster,
+    /// instance both keys. Given again once it is done, it makes no further key and looks whether anything is left
+    /// that only the old one opens.
+    RotateMaster {
+        /// Make yet another key, although the last rotation is done
+        #[arg(long)]
+        another: bool,
+    },
 }
 
 impl KeysCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let at_once = match self {
             Self::Rotate { now } => now,
-            Self::RotateMaster => return block_on(rotate_master(global)),
+            Self::RotateMaster { another } => return block_on(rotate_master(global, another)),
         };
-        block_on(async {
-            let config = global.load()?;
-            let beside = Beside::open(&config).await?;
+        let config = global.load()?;
+        block_on(Beside::over(&config, async |beside| {
             let keys = Keys::new(beside.db.clone(), beside.ledger.clone()).with_eddsa(config.oidc.eddsa);
-            let rotated = keys.rotate(beside.ledger.now(), at_once).await;
-            beside.close().await;
-            println!("Tokens are now signed by {}; running services follow within a minute.", rotated?.join(" and "));
+            let rotated = keys.rotate(beside.ledger.now(), at_once).await?;
+            println!("Tokens are now signed by {}; running services follow within a minute.", rotated.join(" and "));
             Ok(())
-        })
+        }))
     }
 }
 
-async fn rotate_master(global: &Global) -> anyhow::Result<()> {
-    let beside = Beside::open(&global.load()?).await?;
+async fn rotate_master(global: &Global, another: bool) -> anyhow::Result<()> {
     let (live, mut seen) = (std::io::stderr().is_terminal(), 0_u64);
-    let rotated = beside.ledger.rotate_master(|rows| {
-        seen += rows;
-        if live {
-            eprint!("\r\x1b[K{seen} rows");
-        }
-    });
-    let rotated = rotated.await;
+    let rotate = async |beside: &Beside| {
+        let rotated = beside.ledger.rotate_master(another, |rows| {
+            seen += rows;
+            if live {
+                eprint!("\r\x1b[K{seen} rows");
+            }
+        });
+        Ok(rotated.await)
+    };
+    let rotated = Beside::over(&global.load()?, rotate).await?;
     if live {
         eprint!("\r\x1b[K");
     }
-    beside.close().await;
-    let Rotated { renewed, sealing, old_file } = rotated?;
+    let Rotated { renewed, sealing, old_file, ended_before } = rotated?;
+    if let Some(ended) = ended_before {
+        println!(
+            "There is no rotation to go on with: the last one ended on {}, and the master key `{sealing}` is in force. \
+             All rows were looked at; {renewed} that only the old key opened were sealed anew.",
+            ended.format("%Y-%m-%d %H:%M UTC")
+        );
+        println!("To go over to yet another key: --another, with a key file; or give every instance both keys first.");
+        return Ok(());
+    }
     println!("{renewed} rows were sealed anew; the master key `{sealing}` is in force, in every running program.");
     match old_file {
         Some(file) => println!(

@@ -11,15 +11,15 @@ pub struct Manifest {}
 
 impl Manifest {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let beside = Beside::open(&global.load()?).await?;
-        let recorded = beside.ledger.record_manifest(Actor::Operator("local".to_owned()), Reason::Administration).await;
-        let empty = beside.ledger.size() == 0;
-        beside.close().await;
-        match recorded? {
-            Some(heads) => println!("recorded: {} streams after {} events", heads.streams, heads.size),
-            None if empty => println!("the ledger is empty: there is nothing to attest yet"),
-            None => println!("today's manifest (UTC) is recorded already"),
-        }
-        Ok(())
+        Beside::over(&global.load()?, async |Beside { ledger, .. }| {
+            let operator = Actor::Operator("local".to_owned());
+            match ledger.record_manifest(operator, Reason::Administration).await? {
+                Some(heads) => println!("recorded: {} streams after {} events", heads.streams, heads.size),
+                None if ledger.size() == 0 => println!("the ledger is empty: there is nothing to attest yet"),
+                None => println!("today's manifest (UTC) is recorded already"),
+            }
+            Ok(())
+        })
+        .await
     }
 }

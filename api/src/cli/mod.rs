@@ -91,11 +91,10 @@ enum Command {
     /// The views that are built from the ledger
     #[command(subcommand)]
     Views(views::ViewsCommand),
-    /// The keys that sign tokens, and the one that wraps all others
     /// The signed checkpoints of the ledger
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
-    /// The keys that sign tokens
+    /// The keys that sign tokens, and the one that wraps all others
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Record today's manifest of the ledger; the service does so daily

@@ -51,16 +51,11 @@ pub struct Issue {
 
 impl RegistrationTokenCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        block_on(async {
-            let config = global.load()?;
-            if matches!(self, Self::Issue(_)) && !config.oidc.dynamic_registration {
-                eprintln!("Services can't register themselves yet: set oidc.dynamic_registration.");
-            }
-            let beside = Beside::open(&config).await?;
-            let done = self.carry_out(&beside).await;
-            beside.close().await;
-            done
-        })
+        let config = global.load()?;
+        if matches!(self, Self::Issue(_)) && !config.oidc.dynamic_registration {
+            eprintln!("Services can't register themselves yet: set oidc.dynamic_registration.");
+        }
+        block_on(Beside::over(&config, async |beside| self.carry_out(beside).await))
     }
 
     async fn carry_out(self, beside: &Beside) -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ pub struct Reset {
     /// The staff number of who does it, for the record
     #[arg(long, value_name = "NUMBER", default_value = "console")]
     operator: String,
-    /// For whom it is done, if not for the holder alone: `operator:NUMBER` or `account:ID`
+    /// For whom it is done: `operator:NUMBER` or `account:ID` [default: the account's holder]
     #[arg(long, value_name = "ACTOR")]
     on_behalf_of: Option<Actor>,
 }
@@ -44,7 +44,7 @@ impl Reset {
         let db = database.pool(Role::Service, 6).await?;
         let ledger = Ledger::open(db.clone(), keys).await.context("the ledger can't be opened")?;
         let pool = Pool::start(&Settings { threads: 1, ..Settings::of(&config.passwords) })?;
-        let context = Context {
+        let mut context = Context {
             command: CommandId(Uuid::now_v7()),
             actor: Actor::Operator(self.operator),
             on_behalf_of: self.on_behalf_of,
@@ -55,6 +55,7 @@ impl Reset {
         let validity = config.passwords.provisional_validity.delta();
         let done = async {
             let account = find(&ledger, &whose).await?;
+            context.on_behalf_of.get_or_insert(Actor::Account(account));
             hand_out(&ledger, &db, &pool, account, validity, &context).await
         };
         let done = done.await;

@@ -5,6 +5,19 @@ use crate::config::{Log, LogFormat};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+/// Starts logging for a program that speaks to a person: unless configured otherwise, what they need not know is left
+/// out, so that what they should read stays in sight.
+///
+/// # Errors
+/// As for [`start`].
+pub(super) fn start_quietly(log: &Log) -> anyhow::Result<()> {
+    let mut log = log.clone();
+    if log.filter == Log::default().filter {
+        log.filter = "warn,api::incident=error,sqlx=error".to_owned();
+    }
+    start(&log)
+}
+
 /// Starts logging to standard error.
 ///
 /// # Errors

@@ -101,13 +101,13 @@ async fn rebuild_views(global: &Global, views: Vec<View>, take_in: bool) -> anyh
     let names: Vec<Name> = views.into_iter().map(Name::from).collect();
     let names = if names.is_empty() { Name::ALL.to_vec() } else { names };
     let skipped = if take_in { Skipped::TakeIn } else { Skipped::Again };
-    let beside = Beside::open(&global.load()?).await?;
-    let rebuilt = rebuild_with(&beside.ledger, &beside.db, &names, skipped, |_| {}).await;
-    beside.close().await;
-    for (name, next) in rebuilt? {
-        println!("{name}: rebuilt from {next} events");
-    }
-    Ok(())
+    Beside::over(&global.load()?, async |beside| {
+        for (name, next) in rebuild_with(&beside.ledger, &beside.db, &names, skipped, |_| {}).await? {
+            println!("{name}: rebuilt from {next} events");
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// Without a runner of its own: what is looked at is what the service left.

@@ -104,6 +104,27 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         }
     };
     check_origin(config, &mut refuse);
+    check_storage(config, &mut refuse);
+    check_ways_in(config, &mut refuse);
+    refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
+    refuse(
+        config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()
+            && tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err(),
+        "log.filter: write it as `info` or `warn,api=debug`",
+    );
+    refuse(
+        config.demo.inbox && !config.listen.ip().is_loopback(),
+        "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
+    );
+    config.imports.faults().into_iter().for_each(|fault| refuse(true, fault));
+    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
+    let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
+    outgoing.for_each(|fault| refuse(true, fault));
+    if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
+}
+
+/// Where everything is kept, and how long.
+fn check_storage(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
     refuse(
         [config.master_key.file.is_some(), config.master_key.value.is_some(), config.master_key.command.is_some()]
             .into_iter()
@@ -118,15 +139,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     );
     refuse(config.database.max_connections.is_some_and(|n| n < 8), "database.max_connections: 8 at least");
     refuse(
-        config.sessions.idle > config.sessions.absolute,
-        "sessions.idle: longer than sessions.absolute; make it shorter",
+        config.sessions.step_up < super::Span::minutes(1),
+        "sessions.step_up: 1min at least; who has just proved to be themselves needs time to act",
     );
-    let digest = |token: &String| token.len() == 64 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
-    refuse(
-        !config.imports.tokens.iter().all(digest),
-        "imports.tokens: give the SHA-256 of each token, 64 hexadecimal digits, not the token itself",
-    );
-    refuse(!(0.0..=1.0).contains(&config.imports.departure_share), "imports.departure_share: a number from 0 to 1");
     refuse(
         config.retention.access_log < super::Span::days(31),
         "retention.access_log: 31days at least; the law asks for six months to a year",
@@ -136,12 +151,37 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         "retention.ended_entitlement: 1day at least; a school may send the next file a little late",
     );
     refuse(
+        config.retention.import_reports < super::Span::days(1),
+        "retention.import_reports: 1day at least; whoever imports must be able to read the report",
+    );
+    refuse(
+        !(100..=100_000).contains(&config.audit.daily_results),
+        "audit.daily_results: from 100, which is one answer, to 100000; more is an export in bulk",
+    );
+    let day = super::Span::days(1);
+    refuse(
+        config.audit.request_validity < super::Span::hours(1) || config.audit.request_validity > super::Span::days(30),
+        "audit.request_validity: from 1h to 30days",
+    );
+    refuse(
+        config.audit.approval_validity < super::Span::minutes(5) || config.audit.approval_validity > day,
+        "audit.approval_validity: from 5min to 1day; ask again for more",
+    );
+    refuse(
         config.backup.keys_retention > config.backup.ledger_retention,
         "backup.keys_retention: longer than backup.ledger_retention; keys alone restore nothing, make it shorter",
     );
     refuse(
         config.backup.keys_dir.is_some() && config.backup.keys_dir == config.backup.ledger_dir,
         "backup.keys_dir: the same as backup.ledger_dir; keep keys apart from what they open",
+    );
+}
+
+/// How people and relying parties come in.
+fn check_ways_in(config: &Config, refuse: &mut impl FnMut(bool, &str)) {
+    refuse(
+        config.sessions.idle > config.sessions.absolute,
+        "sessions.idle: longer than sessions.absolute; make it shorter",
     );
     refuse(config.codes.attempts == 0, "codes.attempts: 1 at least");
     refuse(config.codes.sends == 0, "codes.sends: 1 at least");
@@ -155,20 +195,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         config.oidc.refresh_token_grace > super::Span::minutes(2),
         "oidc.refresh_token_grace: 2min at most; it is for a client that lost an answer",
     );
-    refuse(config.http.request_timeout < super::Span::seconds(1), "http.request_timeout: 1s at least");
-    refuse(
-        config.log.filter.parse::<tracing_subscriber::filter::Targets>().is_err()
-            && tracing_subscriber::EnvFilter::try_new(&config.log.filter).is_err(),
-        "log.filter: write it as `info` or `warn,api=debug`",
-    );
-    refuse(
-        config.demo.inbox && !config.listen.ip().is_loopback(),
-        "demo.inbox: shows codes to whoever asks; listen on 127.0.0.1 or [::1] only, or turn it off",
-    );
-    config.proof.faults().into_iter().for_each(|fault| refuse(true, fault));
-    let outgoing = config.smtp.iter().flat_map(Smtp::faults).chain(config.sms.iter().flat_map(Sms::faults));
-    outgoing.for_each(|fault| refuse(true, fault));
-    if reasons.is_empty() { Ok(()) } else { Err(ConfigError(reasons)) }
 }
 
 /// Where the pages are.

@@ -6,6 +6,7 @@
 //! Each later source overrides the ones before. In the environment, a key of a section is written with two
 //! underscores: `MATRICULE_SMTP__HOST` is `host` of `[smtp]`. `DATABASE_URL` is `url` of `[database]`.
 
+mod imports;
 mod load;
 mod outgoing;
 mod proof;
@@ -13,6 +14,7 @@ mod proof;
 mod tests;
 mod values;
 
+pub use imports::Imports;
 use load::is_loopback;
 pub use load::{ConfigError, REFERENCE, load};
 pub(crate) use outgoing::PLACES;
@@ -66,6 +68,8 @@ pub struct Config {
     pub imports: Imports,
     /// Checkpoints of the ledger.
     pub proof: Proof,
+    /// Auditors over the API.
+    pub audit: Audit,
     /// How long what is kept is kept.
     pub retention: Retention,
     /// Backups.
@@ -144,6 +148,8 @@ pub struct Sessions {
     pub idle: Span,
     /// Ends any session.
     pub absolute: Span,
+    /// How old the last proof of identity may be for a sensitive act.
+    pub step_up: Span,
 }
 
 /// `[codes]`
@@ -224,19 +230,21 @@ pub struct Operator {
     pub contact: Option<String>,
 }
 
-/// `[imports]`
+/// `[audit]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Imports {
-    /// SHA-256, hexadecimal, of each token that opens `/api/imports`.
-    pub tokens: Vec<String>,
-    /// The largest share of an establishment's pupils that may leave by not being in its export, 0 to 1.
-    pub departure_share: f64,
+pub struct Audit {
+    /// Results that one auditor is handed in a day without approval.
+    pub daily_results: u32,
+    /// How long a request for disclosure waits to be decided.
+    pub request_validity: Span,
+    /// How long an approval lasts.
+    pub approval_validity: Span,
 }
 
-impl Default for Imports {
+impl Default for Audit {
     fn default() -> Self {
-        Self { tokens: Vec::new(), departure_share: 0.3 }
+        Self { daily_results: 2_000, request_validity: Span::hours(72), approval_validity: Span::hours(8) }
     }
 }
 
@@ -248,11 +256,13 @@ pub struct Retention {
     pub access_log: Span,
     /// Pupils, guardians and accounts are erased when their entitlement ended so long ago.
     pub ended_entitlement: Span,
+    /// What imports told of single records goes when the import ended so long ago.
+    pub import_reports: Span,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { access_log: Span::days(365), ended_entitlement: Span::days(92) }
+        Self { access_log: Span::days(365), ended_entitlement: Span::days(92), import_reports: Span::days(365) }
     }
 }
 
@@ -312,6 +322,7 @@ impl Default for Config {
             operator: Operator::default(),
             imports: Imports::default(),
             proof: Proof::default(),
+            audit: Audit::default(),
             retention: Retention::default(),
             backup: Backup::default(),
             demo: Demo::default(),
@@ -340,7 +351,7 @@ impl Default for Log {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { idle: Span::minutes(30), absolute: Span::hours(12) }
+        Self { idle: Span::minutes(30), absolute: Span::hours(12), step_up: Span::minutes(10) }
     }
 }
 

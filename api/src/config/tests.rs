@@ -57,8 +57,13 @@ fn a_wrong_key_is_refused_by_its_name() {
         ("[master_key]\nfile = \"a\"\nvalue = \"b\"", "master_key"),
         ("[retention]\naccess_log = \"1day\"", "retention.access_log"),
         ("[backup]\nledger_dir = \"a\"\nkeys_dir = \"a\"", "backup.keys_dir"),
+        ("[imports]\ntokens = [\"secret\"]", "imports.tokens"),
+        ("[imports]\ndeparture_share = 1.5", "imports.departure_share"),
+        ("[imports.academies]\n\"20\" = \"27\"", "imports.academies"),
+        ("[imports.academies]\n\"620\" = \"26\"", "imports.academies"),
         ("[backup]\nkeys_retention = \"500days\"", "backup.keys_retention"),
         ("[sessions]\nidle = \"13h\"", "sessions.idle"),
+        ("[sessions]\nstep_up = \"30s\"", "sessions.step_up"),
         ("[smtp]\nhost = \"a\"\nfrom = \"nobody\"", "smtp.from"),
         ("[smtp]\nhost = \"a\"\nfrom = \"A <a@example.org>\"\ntimeout = \"2min\"", "smtp.timeout"),
         ("[sms]\nurl = \"http://sms.example.org\"", "sms.url"),
@@ -86,6 +91,15 @@ fn a_wrong_key_is_refused_by_its_name() {
         let refused = from(text).expect_err(text);
         assert!(refused.contains(&format!("- {expected}")), "{text}\n{refused}");
     }
+}
+
+#[test]
+fn an_academie_can_be_corrected() {
+    let table = from("[imports.academies]\n\"620\" = \"02\"\n\"999\" = \"27\"").unwrap().imports.departments();
+    let academie = |uai: &str| table.academie_of(uai.parse().unwrap()).map(|academie| academie.name());
+    assert_eq!(academie("6200001A"), Some("Aix-Marseille"));
+    assert_eq!(academie("9990001A"), Some("Corse"));
+    assert_eq!(academie("7200001A"), Some("Corse"));
 }
 
 #[test]

@@ -6,10 +6,11 @@ use crate::activation::fixture::{self, Family, PASSWORD, activate, context, day,
 use crate::app::App;
 use crate::testing::TestService;
 use chrono::TimeDelta;
+use domain::Event;
 use domain::account::{Account, Status};
 use domain::context::Actor;
 use domain::erasure::Grounds;
-use domain::guardian::Guardian;
+use domain::guardian::{ChildAsWritten, Guardian, GuardianCommand, GuardianEvent, HoldReason};
 use domain::identifiers::match_value;
 use domain::ids::{AccountId, SubjectId};
 use domain::personal::Personal;
@@ -235,6 +236,44 @@ async fn an_erased_child_leaves_the_guardians_account_and_nothing_else_of_it_cha
     // The next export makes a new record: whoever the school names again begins anew.
     let again = domain::ids::PupilId(uuid::Uuid::new_v4());
     tell(app, school_data(again, "Basile", day(2012, 5, 7), &[family.guardian])).await;
+}
+
+#[tokio::test]
+async fn what_a_school_wrote_of_an_erased_child_in_a_waiting_link_goes_with_the_child() {
+    let world = World::new().await;
+    let (app, family) = (world.app(), &world.family);
+    let guardian = family.guardian.to_string();
+    let written = |given: &str| ChildAsWritten {
+        family_name: "LEFICTIF-ÉCRIT".to_owned(),
+        given_name: given.to_owned(),
+        class: Some("CM2 B".to_owned()),
+    };
+    let links = vec![
+        (written("Basyle"), vec![family.basile], HoldReason::Ambiguous),
+        (written("Anaÿs"), vec![family.anais], HoldReason::Ambiguous),
+    ];
+    let hold = GuardianCommand::HoldLinks { establishment: fixture::uai(), links };
+    app.ledger.execute::<Guardian>(&guardian, hold, &context(app)).await.unwrap();
+    world.caught_up().await;
+    assert!(holds(&world.dump().await, "Basyle").is_some());
+    world.erase(&family.basile.to_string()).await;
+    let after = world.dump().await;
+    assert_eq!(holds(&after, "Basyle"), None);
+    assert!(holds(&after, "Anaÿs").is_some(), "another child's link waits on");
+    let record = app.ledger.load::<Guardian>(&guardian).await.unwrap().aggregate;
+    assert_eq!(record.held.keys().collect::<Vec<_>>(), [&2]);
+    // And no event can be read for it, though the guardian is still known.
+    let told = app.ledger.read_stream("guardian", &guardian, 1).await.unwrap();
+    let names: Vec<bool> = told
+        .iter()
+        .filter_map(|event| match &event.event {
+            Event::Guardian(GuardianEvent::ChildLinkHeld { link, number: _ }) => Some(link.child.known().is_some()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names, [false, true]);
+    assert!(record.identity.unwrap().known().is_some());
+    world.check().await;
 }
 
 #[tokio::test]

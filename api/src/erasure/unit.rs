@@ -5,7 +5,7 @@ use domain::account::{Account, AccountCommand, Detachment, Password};
 use domain::context::Context;
 use domain::erasure::Grounds;
 use domain::guardian::{Guardian, GuardianCommand};
-use domain::ids::{AccountId, PupilId};
+use domain::ids::{AccountId, GuardianId, PupilId};
 use domain::pupil::{Pupil, PupilCommand};
 use ledger::{Unit, VaultChange};
 use std::collections::BTreeSet;
@@ -25,6 +25,7 @@ pub(super) async fn decide(
         unit = pupil_unit(eraser, unit, *pupil, grounds).await?;
         unit = detach_child(eraser, unit, *pupil, person).await?;
     }
+    unit = lapse_links(eraser, unit, person).await?;
     for guardian in &person.guardians {
         let id = guardian.to_string();
         let loaded = eraser.ledger.load::<Guardian>(&id).await?;
@@ -91,6 +92,24 @@ async fn detach_child(eraser: &Eraser, mut unit: Unit, pupil: PupilId, person: &
         // An account out of use shows nothing of the child.
         let events = loaded.aggregate.decide(detach).unwrap_or_default();
         unit.push::<Account>(&id, loaded.version, events);
+    }
+    Ok(unit)
+}
+
+/// Links that wait in the records of others and may mean the child end: their written names went with its key.
+async fn lapse_links(eraser: &Eraser, mut unit: Unit, person: &Person) -> Result<Unit, ErasureError> {
+    let pupils: Vec<String> = person.pupils.iter().map(ToString::to_string).collect();
+    let guardians: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT DISTINCT guardian FROM view_people.held_link WHERE candidates ?| $1 ORDER BY guardian",
+    )
+    .bind(pupils)
+    .fetch_all(&eraser.db)
+    .await?;
+    for guardian in guardians.into_iter().map(GuardianId).filter(|id| !person.guardians.contains(id)) {
+        let id = guardian.to_string();
+        let loaded = eraser.ledger.load::<Guardian>(&id).await?;
+        let forget = GuardianCommand::ForgetChildren { pupils: person.pupils.clone() };
+        unit.push::<Guardian>(&id, loaded.version, loaded.aggregate.decide(forget).unwrap_or_default());
     }
     Ok(unit)
 }

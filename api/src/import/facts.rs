@@ -98,6 +98,12 @@ impl NaturalKey {
     }
 }
 
+/// What the file makes of a pupil, if it gives another surname, first name or birth date than is known.
+pub fn renamed(known: &CivilStatus, written: &CivilStatus) -> Option<NaturalKey> {
+    let (before, after) = (NaturalKey::of(known)?, NaturalKey::of(written)?);
+    (before != after).then_some(after)
+}
+
 /// Whether two civil statuses may be one person's before and after a correction: two of surname, first name and
 /// birth date agree. Guards a source's own numbering, which may be given to someone else later.
 pub fn plausibly_same(one: &CivilStatus, other: &CivilStatus) -> bool {

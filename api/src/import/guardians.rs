@@ -187,6 +187,10 @@ pub fn reservation_of(draft: &Draft<'_>, key: &PupilKey) -> (Kind, Hash) {
     }
 }
 
+/// What is told of a record under whose number someone else was known.
+const ANOTHER_PERSONS_NUMBER: &str = "this number named another person until now: a new record was made, and the \
+    account of the person before stays theirs. If it was the same person, they activate an account again";
+
 fn decide_one(
     draft: &mut Draft<'_>,
     line: u64,
@@ -231,13 +235,7 @@ fn decide_one(
     }
     if let Some(other) = replaced {
         draft.release(Kind::GuardianSource, hash, other.0);
-        draft.remark(
-            RemarkKind::Notice,
-            line,
-            record.source_key.to_string(),
-            "this number named another person until now: a new record was made, and the account of the person before \
-             stays theirs. If it was the same person, they activate an account again",
-        );
+        draft.remark(RemarkKind::Notice, line, record.source_key.to_string(), ANOTHER_PERSONS_NUMBER);
     }
     if known_as.is_none() {
         draft.claim(Kind::GuardianSource, hash, guardian.0);

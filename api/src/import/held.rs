@@ -7,7 +7,7 @@ use super::guardians::reservation_of;
 use super::known::{Hash, Kind};
 use super::loader::Loader;
 use super::report::RemarkKind;
-use domain::guardian::GuardianCommand;
+use domain::guardian::{ChildAsWritten, GuardianCommand};
 use domain::identifiers::{GuardianKey, GuardianLevel, PupilKey, Uai};
 use domain::ids::{GuardianId, PupilId};
 use domain::pupil::{LinkFact, PupilCommand};
@@ -65,6 +65,8 @@ pub struct Answers {
     pub settled: Vec<(PupilId, LinkFact)>,
     /// Guardians of links not answered yet, by the key of each pupil who may be meant.
     pub undecided: HashMap<PupilKey, BTreeSet<GuardianId>>,
+    /// Children as written who are none of the file's pupils, and of whom the school has said nothing, by guardian.
+    pub unmatched: HashMap<GuardianId, Vec<ChildAsWritten>>,
 }
 
 /// What the school said of the file's open links, and on which it said nothing. Takes out of `open` the records that
@@ -93,6 +95,9 @@ pub async fn settled_links(
             if !known.state.is_answered(&uai, &child) {
                 for key in &link.candidates {
                     answers.undecided.entry(key.clone()).or_default().insert(guardian);
+                }
+                if link.candidates.is_empty() {
+                    answers.unmatched.entry(guardian).or_default().push(child);
                 }
             }
         }

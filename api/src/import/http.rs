@@ -98,8 +98,8 @@ impl Drop for Received {
     }
 }
 
-/// `POST /api/imports`: multipart form; parts `file` (any number), `uai`, `allow_older`, `accept_departures`,
-/// `accept_identity_changes`.
+/// `POST /api/imports`: multipart form; parts `file` (any number), `uai`, `exported_on`, `allow_older`,
+/// `accept_departures`, `accept_identity_changes`.
 ///
 /// # Errors
 /// 401 without an operator's token, 400 where the form is none, 413 where it is too large, 503 where it stands still.
@@ -160,6 +160,10 @@ async fn receive(app: &App, form: &mut Multipart, folder: &std::path::Path) -> R
             "uai" => {
                 let text = short(app, field).await?;
                 options.uai = Some(text.parse().map_err(|_| AppError::bad_request())?);
+            }
+            "exported_on" => {
+                let text = short(app, field).await?;
+                options.exported_on = Some(text.parse().map_err(|_| AppError::bad_request())?);
             }
             "allow_older" => options.allow_older = flag(app, field).await?,
             "accept_departures" => options.accept_departures = flag(app, field).await?,
@@ -326,7 +330,8 @@ async fn run_to_its_end(app: &App, id: Uuid, options: &ImportOptions, ended: &mu
 }
 
 fn importer(app: &App) -> Importer {
-    Importer::new(app.ledger.clone(), app.db.clone(), app.views.clone(), Default::default())
+    let departments = app.config.imports.departments();
+    Importer::new(app.ledger.clone(), app.db.clone(), app.views.clone(), departments)
 }
 
 /// Takes up the requests that a stop of the service interrupted, as far as their files are on this machine, and

@@ -5,10 +5,11 @@ use super::error::ImportError;
 use super::guardians::OndeFile;
 use super::held::{Answers, OpenLinks, by_guardian, settled_links};
 use super::loader::Loader;
+use super::outcome::{ImportOptions, Outcome, Summary, Watch};
 use super::pupils::Around;
 use super::report::{Part, Remark, RemarkKind, ReportLine};
 use super::run::{Course, Run, read_chunks};
-use super::store::{self, Cursor, SchoolLock, Stage};
+use super::store::{self, Cursor, SchoolLock};
 use super::survey::{Findings, Survey};
 use chrono::{DateTime, Utc};
 use domain::context::{Actor, Context, Reason};
@@ -33,86 +34,6 @@ const AT_ONCE: usize = 3;
 /// Below so many, a share says nothing.
 const FEW_DEPARTURES: usize = 10;
 
-/// What the operator allows.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct ImportOptions {
-    /// The establishment of ONDE files whose names don't tell.
-    pub uai: Option<Uai>,
-    /// Import an export older than the last one.
-    pub allow_older: bool,
-    /// Believe an export that lacks a large part of the pupils.
-    pub accept_departures: bool,
-    /// Believe that a pupil whose name and birth date both changed under one INE is the same.
-    pub accept_identity_changes: bool,
-    /// The largest share of an establishment's pupils that may leave by absence, 0 to 1.
-    pub departure_share: f64,
-    /// Decide everything, record nothing.
-    pub dry_run: bool,
-}
-
-impl Default for ImportOptions {
-    fn default() -> Self {
-        Self {
-            uai: None,
-            allow_older: false,
-            accept_departures: false,
-            accept_identity_changes: false,
-            departure_share: 0.3,
-            dry_run: false,
-        }
-    }
-}
-
-/// Where a run stands, for a progress bar.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// Whose export.
-    pub establishment: Uai,
-    /// What is being recorded.
-    pub stage: Stage,
-    /// Records done.
-    pub done: u64,
-    /// Of how many.
-    pub total: u64,
-}
-
-/// Hears of progress.
-pub type Watch<'a> = &'a (dyn Fn(Progress) + Send + Sync);
-
-/// What one export came to.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Summary {
-    /// Whose export.
-    pub establishment: Uai,
-    /// The run; in a dry run it is recorded nowhere.
-    pub import: ImportId,
-    /// What became of the records.
-    pub counts: ImportCounts,
-    /// Pupils taken to have left, since the export no longer names them.
-    pub departed: u64,
-    /// Refusals and notices.
-    #[serde(skip)]
-    pub report: Vec<ReportLine>,
-}
-
-/// What an import did.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// These very files are in already: nothing was done.
-    AlreadyImported {
-        /// Whose export.
-        establishment: Uai,
-        /// The run that brought them.
-        import: ImportId,
-    },
-    /// Everything is in, and the views show it.
-    Imported(Summary),
-    /// What would happen.
-    WouldImport(Summary),
-}
-
 /// Imports school data into a ledger.
 #[derive(Clone)]
 pub struct Importer {
@@ -131,12 +52,14 @@ struct Cleared {
     findings: Findings,
     waiting: Vec<GuardianId>,
     onde: Option<OndeFile>,
+    /// When the older of the files was last changed, if that leaves a doubt whether they are the newer ones.
+    doubtful: Option<DateTime<Utc>>,
 }
 
 impl Importer {
     /// Over the service's ledger, database and views.
     pub fn new(ledger: Ledger, db: PgPool, views: Views, departments: DepartmentTable) -> Self {
-        Self { loader: Loader::new(ledger.clone()), ledger, db, views, departments }
+        Self { loader: Loader::new(ledger.clone(), db.clone()), ledger, db, views, departments }
     }
 
     /// Recognises files, groups them into exports and reads each whole.
@@ -187,6 +110,7 @@ impl Importer {
         let pseudonyms = self.ledger.lookup_hash("onde-pseudonym", "");
         let mut reading = ReadOptions::new(pseudonyms, store::local_now(&self.db).await?);
         reading.uai = options.uai;
+        reading.exported_on = options.exported_on;
         reading.departments = self.departments.clone();
         let planned = tokio::task::spawn_blocking(move || school_files::plan(&paths, &reading));
         planned.await.map_err(|_| ImportError::Interrupted)
@@ -288,6 +212,10 @@ impl Importer {
             return Err(ImportError::TooManyDepartures { uai: header.uai, absent, enrolled });
         }
         let effective_at = store::moment(&self.db, header.exported_at, header.academie).await?;
+        let doubtful = match options.exported_on {
+            None => self.changed_before_the_last(header, &establishment.aggregate).await?,
+            Some(_) => None,
+        };
         let (waiting, onde) = match header.source {
             SourceSystem::Siecle => (Vec::new(), None),
             SourceSystem::Onde => {
@@ -295,7 +223,25 @@ impl Importer {
                 (waiting, Some(onde_file(export).await?))
             }
         };
-        Ok(Cleared { establishment, import, effective_at, findings, waiting, onde })
+        Ok(Cleared { establishment, import, effective_at, findings, waiting, onde, doubtful })
+    }
+
+    /// When the older of an ONDE export's files was last changed, if that was before the export that is in was made.
+    /// A file that was copied is younger than its content, so this proves nothing, and is only told.
+    async fn changed_before_the_last(
+        &self,
+        header: &EstablishmentHeader,
+        establishment: &Establishment,
+    ) -> sqlx::Result<Option<DateTime<Utc>>> {
+        let Some(last) = establishment.last_import.as_ref().filter(|last| last.digests != digests(header)) else {
+            return Ok(None);
+        };
+        if header.source != SourceSystem::Onde {
+            return Ok(None);
+        }
+        let modified = header.files.iter().filter_map(|file| file.file.metadata().ok()?.modified().ok());
+        let last_made = store::moment(&self.db, last.exported_at, header.academie).await?;
+        Ok(modified.min().map(DateTime::from).filter(|modified| *modified < last_made))
     }
 
     /// Records that the import begins, and finds where it stopped if it began earlier.
@@ -325,7 +271,7 @@ impl Importer {
         options: &ImportOptions,
         watch: Watch<'a>,
     ) -> Result<(Run<'a>, Vec<PupilId>, Vec<OpenLinks>), ImportError> {
-        let Cleared { import, effective_at, findings, waiting, onde, establishment: _ } = cleared;
+        let Cleared { import, effective_at, findings, waiting, onde, doubtful, establishment: _ } = cleared;
         let keep_links = onde.as_ref().is_some_and(|file| file.has_refused);
         let course = Course {
             import,
@@ -336,11 +282,15 @@ impl Importer {
                 settled: BTreeMap::new(),
                 keep_links,
                 undecided: HashMap::new(),
+                unmatched: HashMap::new(),
                 accept_identity_changes: options.accept_identity_changes,
             },
             onde,
         };
         let mut run = Run::new(self, Arc::clone(export), course, cursor, watch);
+        if let Some(modified) = doubtful {
+            run.note(Part::Pupils, doubt_of_age(modified)).await?;
+        }
         let mut absent = findings.absent;
         if findings.unread > 0 && !absent.is_empty() && !options.accept_departures {
             let (count, unread) = (absent.len(), findings.unread);
@@ -372,8 +322,10 @@ impl Importer {
         open: &mut Vec<OpenLinks>,
     ) -> Result<(), ImportError> {
         let mut draft: Draft<'_> = run.draft(Part::Guardians);
-        let Answers { settled, undecided } = settled_links(&mut draft, &self.loader, header.uai, open).await?;
+        let answers = settled_links(&mut draft, &self.loader, header.uai, open).await?;
+        let Answers { settled, undecided, unmatched } = answers;
         run.around().undecided = undecided;
+        run.around().unmatched = unmatched;
         for (pupil, link) in settled {
             run.around().settled.entry(pupil).or_default().push(link);
         }
@@ -452,6 +404,16 @@ fn begin(
     };
     events.extend(described.decide(begin).map_err(refused)?);
     Ok(events)
+}
+
+/// What is said of ONDE files that were last changed before the export that is in was made.
+fn doubt_of_age(modified: DateTime<Utc>) -> String {
+    format!(
+        "ONDE files don't tell when they were exported, and these were last changed on {}, before the export that was \
+         imported last: they were taken as the newer ones. If they are not, import the newer files again; with \
+         --exported-on, older files are refused",
+        modified.format("%Y-%m-%d")
+    )
 }
 
 fn digests(header: &EstablishmentHeader) -> Vec<String> {

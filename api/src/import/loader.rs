@@ -2,10 +2,13 @@
 
 use super::draft::Outside;
 use super::known::{Hash, Kind, Known, Recent, Versioned};
+use chrono::NaiveDate;
 use cqrs_es::Aggregate;
+use domain::identifiers::Uai;
 use domain::ids::{AccountId, GuardianId, PupilId};
 use domain::personal::Sealable;
 use ledger::{Ledger, ReadError};
+use sqlx::PgPool;
 use std::fmt::Display;
 use std::hash::Hash as HashKey;
 use uuid::Uuid;
@@ -14,12 +17,13 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub struct Loader {
     ledger: Ledger,
+    db: PgPool,
 }
 
 impl Loader {
-    /// Over a ledger.
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger }
+    /// Over a ledger, and the database with its views.
+    pub fn new(ledger: Ledger, db: PgPool) -> Self {
+        Self { ledger, db }
     }
 
     /// Learns who holds these values, unless it is known already.
@@ -52,6 +56,44 @@ impl Loader {
     /// [`ReadError`] when the ledger can't be read.
     pub async fn pupils(&self, known: &mut Known, ids: impl IntoIterator<Item = PupilId>) -> Result<(), ReadError> {
         self.aggregates(&mut known.pupils, ids).await
+    }
+
+    /// Learns the state of those who may be meant instead of these pupils: born on the day that is given beside each,
+    /// and of the same establishment or family. The views only help to find them.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the ledger or the views can't be read.
+    pub async fn namesakes(
+        &self,
+        known: &mut Known,
+        establishment: Uai,
+        born: &[(PupilId, NaiveDate)],
+    ) -> Result<Vec<PupilId>, ReadError> {
+        if born.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (pupils, days): (Vec<Uuid>, Vec<NaiveDate>) = born.iter().map(|(pupil, day)| (pupil.0, *day)).unzip();
+        let found: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT DISTINCT other.id FROM unnest($1::uuid[], $2::date[]) AS meant (pupil, born) CROSS JOIN LATERAL (\
+                 SELECT pupil.id FROM view_people.enrolment JOIN view_people.pupil ON pupil.id = enrolment.pupil \
+                 WHERE enrolment.establishment = $3 AND pupil.birth_date = meant.born \
+                 UNION \
+                 SELECT pupil.id FROM view_people.link AS own \
+                 JOIN view_accounts.account_guardian AS record ON record.guardian = own.guardian \
+                 JOIN view_accounts.account_guardian AS beside ON beside.account = record.account \
+                 JOIN view_people.link AS sibling ON sibling.guardian = beside.guardian \
+                 JOIN view_people.pupil ON pupil.id = sibling.pupil \
+                 WHERE own.pupil = meant.pupil AND pupil.birth_date = meant.born\
+             ) AS other WHERE other.id <> meant.pupil",
+        )
+        .bind(pupils)
+        .bind(days)
+        .bind(establishment.as_str())
+        .fetch_all(&self.db)
+        .await?;
+        let found: Vec<PupilId> = found.into_iter().map(PupilId).collect();
+        self.pupils(known, found.iter().copied()).await?;
+        Ok(found)
     }
 
     /// Learns the state of these guardian records.

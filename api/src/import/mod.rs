@@ -18,6 +18,7 @@ pub mod http;
 mod importer;
 mod known;
 mod loader;
+mod outcome;
 mod pupils;
 pub mod queue;
 pub mod report;
@@ -26,4 +27,5 @@ pub mod store;
 mod survey;
 
 pub use error::ImportError;
-pub use importer::{ImportOptions, Importer, Outcome, Progress, Summary, Watch};
+pub use importer::Importer;
+pub use outcome::{ImportOptions, Outcome, Progress, Summary, Watch};

@@ -2,14 +2,15 @@
 
 use super::accounts::{Touched, legal_links, settle_accounts};
 use super::draft::Draft;
-use super::facts::{NaturalKey, civil_status, link_fact, may_be_corrected, plausibly_same, school_data};
+use super::facts::{NaturalKey, civil_status, link_fact, may_be_corrected, plausibly_same, renamed, school_data};
 use super::known::{Hash, Kind};
 use super::loader::Loader;
 use super::report::RemarkKind;
 use chrono::NaiveDate;
-use domain::identifiers::{PupilKey, Uai};
+use domain::guardian::ChildAsWritten;
+use domain::identifiers::{PupilKey, Uai, match_key};
 use domain::ids::{GuardianId, PupilId};
-use domain::pupil::{LinkFact, Pupil, PupilCommand};
+use domain::pupil::{CivilStatus, LinkFact, Pupil, PupilCommand};
 use ledger::ReadError;
 use school_files::{Entry, EstablishmentHeader, PupilRecord};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +27,8 @@ pub struct Around {
     pub keep_links: bool,
     /// Guardians of whom the file leaves open whether they are this pupil's, by the pupil's key in the file.
     pub undecided: HashMap<PupilKey, BTreeSet<GuardianId>>,
+    /// Children whom a guardian of the file names and who are none of its pupils.
+    pub unmatched: HashMap<GuardianId, Vec<ChildAsWritten>>,
     /// An INE under which the file shows another name and birth date is the same pupil all the same.
     pub accept_identity_changes: bool,
 }
@@ -35,6 +38,13 @@ pub struct Around {
 const ANOTHER_PUPILS_INE: &str = "this INE is known as that of a pupil of another name or birth date (two of surname, \
     first name and birth date differ): correct the INE at the school and export again; if it is the same pupil and \
     both were corrected, import the files with --accept-identity-changes";
+
+/// Why a record is refused that makes one pupil of another: twins whose numbers were swapped differ by their first
+/// names only, and so look like two corrections.
+const ANOTHER_PUPILS_NAME: &str = "the name and birth date are those of another pupil of the school or the family, and \
+    the number (INE, or ELEVE_ID where there is none) is not: twins whose numbers were swapped? Correct the numbers or \
+    the names at the school and export again; if all is right as it is, import the files with \
+    --accept-identity-changes";
 
 /// The reservation that leads to a record's pupil.
 pub fn pupil_key(draft: &Draft<'_>, record: &PupilRecord) -> (Kind, Hash) {
@@ -77,13 +87,80 @@ pub async fn decide_pupils(
         })
         .collect();
     loader.pupils(draft.known, ids).await?;
+    let taken = names_of_others(draft, loader, header.uai, around, &read).await?;
 
     let mut touched = Vec::with_capacity(read.len());
     for (line, record, key) in read {
         draft.counts.pupils += 1;
+        if let Some(reason) = stands_against(draft, around, &taken, record, key) {
+            let whose = draft.known.owner(key.0, &key.1).map(|owner| format!("pupil {owner}")).unwrap_or_default();
+            draft.remark(RemarkKind::Refused, line, whose, reason);
+            continue;
+        }
         touched.extend(decide_one(draft, header, around, line, record, key));
     }
     settle_accounts(draft, loader, &touched).await
+}
+
+/// The pupil who is known under a record's number, and their civil status.
+fn known_by_number(draft: &Draft<'_>, (kind, hash): (Kind, Hash)) -> Option<(PupilId, CivilStatus)> {
+    let owner = PupilId(draft.known.owner(kind, &hash)?);
+    let state = &draft.known.pupils.get(&owner)?.state;
+    Some((owner, state.civil_status.as_ref()?.known()?.clone()))
+}
+
+/// What others of the school or the family are called, as far as a record here comes to the same under another's
+/// number.
+async fn names_of_others(
+    draft: &mut Draft<'_>,
+    loader: &Loader,
+    uai: Uai,
+    around: &Around,
+    read: &[(u64, &PupilRecord, (Kind, Hash))],
+) -> Result<HashMap<NaturalKey, BTreeSet<PupilId>>, ReadError> {
+    if around.accept_identity_changes {
+        return Ok(HashMap::new());
+    }
+    let mut born = Vec::new();
+    for (_, record, key) in read {
+        let status = civil_status(record);
+        if let Some((owner, known)) = known_by_number(draft, *key)
+            && renamed(&known, &status).is_some()
+        {
+            born.extend(status.birth_date.map(|day| (owner, day)));
+        }
+    }
+    let mut names: HashMap<NaturalKey, BTreeSet<PupilId>> = HashMap::new();
+    for other in loader.namesakes(draft.known, uai, &born).await? {
+        let state = &draft.known.pupils.entry(other).state;
+        let status = state.civil_status.as_ref().and_then(|status| status.known());
+        if let Some(key) = status.and_then(NaturalKey::of) {
+            names.entry(key).or_default().insert(other);
+        }
+    }
+    Ok(names)
+}
+
+/// Why a record can't be taken for a correction of the pupil who is known under its number.
+fn stands_against(
+    draft: &Draft<'_>,
+    around: &Around,
+    taken: &HashMap<NaturalKey, BTreeSet<PupilId>>,
+    record: &PupilRecord,
+    key: (Kind, Hash),
+) -> Option<&'static str> {
+    if around.accept_identity_changes {
+        return None;
+    }
+    let (owner, known) = known_by_number(draft, key)?;
+    let status = civil_status(record);
+    if key.0 == Kind::Ine && !may_be_corrected(&known, &status) {
+        return Some(ANOTHER_PUPILS_INE);
+    }
+    // Under a number of the source that came to someone else, nobody is renamed.
+    let corrects = key.0 == Kind::Ine || plausibly_same(&known, &status);
+    let others = taken.get(&renamed(&known, &status).filter(|_| corrects)?)?;
+    others.iter().any(|other| *other != owner).then_some(ANOTHER_PUPILS_NAME)
 }
 
 fn decide_one(
@@ -96,13 +173,6 @@ fn decide_one(
 ) -> Option<Touched> {
     let owner = draft.known.owner(kind, &hash).map(PupilId);
     let status = civil_status(record);
-    if let Some(owner) = owner.filter(|_| kind == Kind::Ine && !around.accept_identity_changes) {
-        let known = draft.known.pupils.entry(owner).state.civil_status.clone();
-        if !known.as_ref().and_then(|known| known.known()).is_none_or(|known| may_be_corrected(known, &status)) {
-            draft.remark(RemarkKind::Refused, line, format!("pupil {owner}"), ANOTHER_PUPILS_INE);
-            return None;
-        }
-    }
     // A source may give its own number to someone else later; the INE it may not.
     let same = owner.filter(|id| {
         kind == Kind::Ine || {
@@ -146,14 +216,18 @@ fn decide_one(
             draft.release(kind, hash, other.0);
         }
         draft.claim(kind, hash, pupil.0);
-        let former =
-            before.ine.as_ref().and_then(|ine| ine.known()).filter(|former| Some(*former) != record.ine.as_ref());
-        if let (Some(former), Kind::Ine) = (former, kind) {
-            let former = draft.hash(Kind::Ine, former.as_str());
-            draft.release(Kind::Ine, former, pupil.0);
-        }
+        release_former_ine(draft, pupil, &before, record);
     }
     Some(Touched { pupil, line, legal_before: legal_links(&before) })
+}
+
+/// A pupil has one INE: with a new one the former leads to nobody.
+fn release_former_ine(draft: &mut Draft<'_>, pupil: PupilId, before: &Pupil, record: &PupilRecord) {
+    let former = before.ine.as_ref().and_then(|ine| ine.known());
+    if let Some(former) = former.filter(|former| record.ine.as_ref().is_some_and(|ine| ine != *former)) {
+        let former = draft.hash(Kind::Ine, former.as_str());
+        draft.release(Kind::Ine, former, pupil.0);
+    }
 }
 
 fn resolve_links(
@@ -204,12 +278,25 @@ fn keep_unread(
     for ((by, guardian), link) in &before.links {
         let kept = around.keep_links
             || unread.contains(guardian)
-            || undecided.is_some_and(|guardians| guardians.contains(guardian));
+            || undecided.is_some_and(|guardians| guardians.contains(guardian))
+            || around.unmatched.get(guardian).is_some_and(|children| may_mean(children, before));
         if *by == uai && kept && !links.iter().any(|fact| fact.guardian == *guardian) {
             let relationship = link.relationship.known().copied().flatten();
             links.push(LinkFact { guardian: *guardian, level: link.level, relationship });
         }
     }
+}
+
+/// Whether a child as written, who is none of the file's pupils, may be this one under a former or a coming name: a
+/// surname or the first name is theirs.
+fn may_mean(children: &[ChildAsWritten], pupil: &Pupil) -> bool {
+    let Some(status) = pupil.civil_status.as_ref().and_then(|status| status.known()) else { return false };
+    let surnames = [Some(&status.family_name), status.usage_name.as_ref()];
+    let surnames: Vec<String> = surnames.into_iter().flatten().map(|name| match_key(name)).collect();
+    let given = status.given_names.first().map(|name| match_key(name));
+    children.iter().any(|child| {
+        surnames.contains(&match_key(&child.family_name)) || given.as_ref() == Some(&match_key(&child.given_name))
+    })
 }
 
 /// Decides on pupils whom the establishment's complete export no longer names.

@@ -165,6 +165,35 @@ pub async fn remarks(db: &PgPool, import: ImportId) -> sqlx::Result<Vec<ReportLi
         .collect()
 }
 
+/// Deletes what runs that ended before a moment told, in bounded batches; whether there may be more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sweep(db: &PgPool, before: DateTime<Utc>) -> sqlx::Result<bool> {
+    // Remarks first: a run may have very many, and they go with it otherwise.
+    let remarks = sqlx::query(
+        "DELETE FROM service.import_remark WHERE (import, number) IN \
+         (SELECT import, number FROM service.import_remark JOIN service.import_run r USING (import) \
+          WHERE r.updated_at < $1 LIMIT $2)",
+    );
+    if remarks.bind(before).bind(SWEPT).execute(db).await?.rows_affected() == SWEPT.unsigned_abs() {
+        return Ok(true);
+    }
+    let mut more = false;
+    for sql in [
+        "DELETE FROM service.import_run WHERE import IN \
+         (SELECT import FROM service.import_run WHERE updated_at < $1 LIMIT $2)",
+        "DELETE FROM service.import_request WHERE id IN \
+         (SELECT id FROM service.import_request WHERE finished_at < $1 LIMIT $2)",
+    ] {
+        more |= sqlx::query(sql).bind(before).bind(SWEPT).execute(db).await?.rows_affected() == SWEPT.unsigned_abs();
+    }
+    Ok(more)
+}
+
+/// Rows deleted at once.
+const SWEPT: i64 = 1_000;
+
 /// One import of an establishment at a time. The lock belongs to a connection of its own, so that it ends with
 /// the process, however that ends.
 pub struct SchoolLock {

@@ -1,7 +1,7 @@
 //! Before anything is recorded: who of the establishment's pupils does the export no longer name?
 
 use super::draft::Outside;
-use super::facts::{NaturalKey, civil_status, may_be_corrected};
+use super::facts::{NaturalKey, civil_status, may_be_corrected, renamed};
 use super::known::{Hash, Kind, Known};
 use super::loader::Loader;
 use domain::ids::PupilId;
@@ -114,7 +114,10 @@ impl<'a> Survey<'a> {
                         let mut owning = Known::default();
                         self.loader.pupils(&mut owning, owners.iter().copied()).await?;
                         // The record will be refused: the pupil is there, only not under the right number.
-                        let others = |owner| status_of(&owning, owner).is_some_and(|of| !may_be_corrected(of, status));
+                        let others = |owner| {
+                            status_of(&owning, owner)
+                                .is_some_and(|of| renamed(of, status).is_some() || !may_be_corrected(of, status))
+                        };
                         if owners.iter().any(others) {
                             misnumbered.insert(*id);
                         }

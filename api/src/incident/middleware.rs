@@ -86,7 +86,7 @@ async fn finish(app: &App, arrival: Arrival, status: StatusCode, failure: Option
     let duration = arrival.clock.elapsed();
     let code = failure.as_ref().map(|failure| failure.code);
     let cause = failure.and_then(|failure| failure.cause);
-    let ms = duration.as_secs_f64() * 1_000.0;
+    let ms = (duration.as_secs_f64() * 10_000.0).round() / 10.0;
     if status.is_server_error() {
         tracing::error!(status = status.as_u16(), ms, code, cause, "failed");
     } else if code.is_some() {

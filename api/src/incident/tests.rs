@@ -21,12 +21,8 @@ fn with_failures(router: Router<crate::app::App>) -> Router<crate::app::App> {
     }
     let account = AccountId(Uuid::from_u128(7));
     let command = async move |incident: Incident| {
-        incident.note_user(CurrentUser {
-            account,
-            name: "Prénom Fictif".into(),
-            authenticated_at: chrono::DateTime::UNIX_EPOCH,
-            method: crate::session::Method::Password,
-        });
+        let (name, method) = ("Prénom Fictif".to_owned(), crate::session::Method::Password);
+        incident.note_user(CurrentUser::new(account, name, chrono::DateTime::UNIX_EPOCH, method));
         let context = incident.context(Actor::Account(account), Reason::OwnRequest, chrono::DateTime::UNIX_EPOCH);
         Err::<(), _>(AppError::forbidden().because(format!("command {}", context.command)))
     };

@@ -10,16 +10,18 @@ use super::response::{Answer, redirect, refusal_link, send};
 use super::subject::Pairwise;
 use super::tokens::IdToken;
 use super::who::{self, Who};
-use super::{codes, consent, grants, par, random, scopes};
+use super::{choose, codes, consent, grants, par, random, scopes};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
 use crate::pages::{Page, Sample, View};
-use crate::session::cookies::Cookies;
+use crate::session::Token;
+use crate::session::cookies::{Cookies, Kind, cookie};
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::account::Holder;
 use domain::ids::{AccountId, RelyingPartyId};
@@ -125,12 +127,37 @@ pub async fn resume(
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes());
     let id = parameters.get("request").and_then(|id| id.parse().ok()).ok_or_else(gone)?;
     let (request, asked_at, party) = kept_request(&app, id).await?;
+    let jar = belongs_here(&app, &cookies, id).await?;
     let asking = Asking::new(&app, &view, &cookies, who::in_browser(&app, &incident, &cookies).await?);
     let asking = asking.as_is(parameters.get(AS_IS).is_some());
-    asking.answer(request, Some((id, asked_at)), &party).await
+    Ok((jar, asking.answer(request, Some((id, asked_at)), &party).await?).into_response())
 }
 
-fn gone() -> AppError {
+/// A waiting request belongs to the browser that took it up first, and no other goes on with it: nobody is brought to
+/// finish what another began. Returns the cookie by which this browser is known.
+///
+/// # Errors
+/// [`gone`], where it is another's.
+pub(super) async fn belongs_here(app: &App, cookies: &Cookies, id: Uuid) -> Result<CookieJar, AppError> {
+    let (owner, jar) = match &cookies.request {
+        Some(token) => (token.clone(), CookieJar::new()),
+        None => {
+            let token = Token::draw()?;
+            let jar = CookieJar::new().add(cookie(app, Kind::Request, token.expose()));
+            (token, jar)
+        }
+    };
+    let taken = sqlx::query(
+        "UPDATE service.authorization_request SET browser = $2 WHERE id = $1 AND (browser IS NULL OR browser = $2)",
+    )
+    .bind(id)
+    .bind(owner.hash(&app.ledger, "request").as_slice())
+    .execute(&app.db)
+    .await?;
+    if taken.rows_affected() == 0 { Err(gone()) } else { Ok(jar) }
+}
+
+pub(super) fn gone() -> AppError {
     AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired")
 }
 
@@ -266,6 +293,14 @@ impl<'a> Asking<'a> {
             }
             return self.sign_in(&request, kept.map(|(id, _)| id)).await;
         }
+        if request.prompt == Prompt::SelectAccount && !self.has_chosen(who, kept).await? {
+            let id = match kept {
+                Some((id, _)) => id,
+                None => self.keep(&request).await?,
+            };
+            let jar = belongs_here(self.app, self.cookies, id).await?;
+            return Ok((jar, choose::page(self.app, self.view, self.cookies, id, party)).into_response());
+        }
         match Entitlement::of(&self.app.ledger, &who.account, party).await {
             Ok(_) => {
                 let kept = kept.map(|(id, _)| id);
@@ -296,14 +331,14 @@ impl<'a> Asking<'a> {
         party: &Registration,
         (who, holder): (&Who, Holder),
     ) -> Result<Option<Response>, AppError> {
-        let Some(wanted) = request.acr.as_ref().filter(|wanted| !wanted.is_met_by(who.acr(holder))) else {
+        let Some(wanted) = request.acr.as_ref().filter(|wanted| !wanted.is_met_by(&who.acr(holder))) else {
             return Ok(None);
         };
         let error = refuse(
             ErrorCode::UnmetAuthenticationRequirements,
             "the person can't be identified in the way that acr asks for",
         );
-        let better = who.better_way(holder).filter(|better| wanted.is_met_by(better.acr));
+        let better = who.better_way(holder).filter(|better| wanted.is_met_by(&better.acr));
         let better = better.filter(|_| request.prompt != Prompt::None && (wanted.essential || !self.as_is));
         let Some(better) = better else {
             let refusal = || send(self.view, &self.issuer, &request.target, Answer::Refusal(error));
@@ -313,6 +348,7 @@ impl<'a> Asking<'a> {
             Some(id) => id,
             None => self.keep(request).await?,
         };
+        let jar = belongs_here(self.app, self.cookies, kept).await?;
         let go_on = match wanted.essential {
             true => refusal_link(&self.issuer, &request.target, error),
             false => format!("{}&{AS_IS}=1", continue_at(kept)),
@@ -324,7 +360,21 @@ impl<'a> Asking<'a> {
             essential: wanted.essential,
             go_on,
         };
-        Ok(Some(Page(page).into_response()))
+        Ok(Some((jar, Page(page)).into_response()))
+    }
+
+    /// Whether the person has said which account to go on with: by choosing this session, or by signing in since.
+    async fn has_chosen(&self, who: &Who, kept: Option<(Uuid, DateTime<Utc>)>) -> Result<bool, AppError> {
+        let Some((id, asked_at)) = kept else { return Ok(false) };
+        if who.authenticated_at >= asked_at {
+            return Ok(true);
+        }
+        let chosen: Option<Option<Uuid>> =
+            sqlx::query_scalar("SELECT chosen FROM service.authorization_request WHERE id = $1")
+                .bind(id)
+                .fetch_optional(&self.app.db)
+                .await?;
+        Ok(chosen.flatten() == Some(who.sid))
     }
 
     async fn give_code(
@@ -362,7 +412,8 @@ impl<'a> Asking<'a> {
             Some(id) => id,
             None => self.keep(request).await?,
         };
-        Ok(consent::page(self.app, self.view, self.cookies, request, kept, party))
+        let jar = belongs_here(self.app, self.cookies, kept).await?;
+        Ok((jar, consent::page(self.app, self.view, self.cookies, request, kept, party)).into_response())
     }
 
     /// Sends the browser to sign in and back, unless the client wants no page shown.
@@ -371,11 +422,16 @@ impl<'a> Asking<'a> {
             let error = refuse(ErrorCode::LoginRequired, "nobody is signed in, or not recently enough");
             return Ok(send(self.view, &self.issuer, &request.target, Answer::Refusal(error)));
         }
-        let back = match kept {
-            Some(id) => continue_at(id),
-            None => continue_at(self.keep(request).await?),
+        let id = match kept {
+            Some(id) => id,
+            None => self.keep(request).await?,
         };
-        Ok(self.hints.lead(self.app, &crate::session::sign_in_path(&back)))
+        let jar = belongs_here(self.app, self.cookies, id).await?;
+        let back = continue_at(id);
+        // Who is signed in, but not lately enough, proves to be themselves again; or says that they are another.
+        let stale = self.who.is_some() && request.subject.is_none();
+        let path = if stale { crate::session::step_up_path(&back) } else { crate::session::sign_in_path(&back) };
+        Ok((jar, self.hints.lead(self.app, &path)).into_response())
     }
 
     /// Keeps the request for the browser to come back to.
@@ -413,7 +469,7 @@ impl<'a> Asking<'a> {
     }
 }
 
-fn continue_at(id: Uuid) -> String {
+pub(super) fn continue_at(id: Uuid) -> String {
     format!("{}?request={id}", path::CONTINUE)
 }
 

@@ -5,7 +5,7 @@
 //! to accept it. That a service acts while the parent is away is theirs to accept, once for each service, and theirs
 //! to end ([`super::services`]).
 
-use super::authorize::{Asking, kept_request};
+use super::authorize::{Asking, belongs_here, kept_request};
 use super::discovery::path;
 use super::error::{ErrorCode, refuse};
 use super::request::AuthorizationRequest;
@@ -90,6 +90,7 @@ pub async fn answer(
     Submitted(form): Submitted<ConsentForm>,
 ) -> Result<Response, AppError> {
     let (mut request, asked_at, party) = kept_request(&app, form.request).await?;
+    let _known = belongs_here(&app, &cookies, form.request).await?;
     let who = who::in_browser(&app, &incident, &cookies).await?;
     // Whoever has come so far has been shown the better way, if there was one.
     let asking = Asking::new(&app, &view, &cookies, who).as_is(true);

@@ -1,6 +1,6 @@
 //! What relying parties read first: the provider's metadata and its public keys.
 
-use super::{client, scopes, tokens};
+use super::{client, dpop, scopes, tokens};
 use crate::app::App;
 use crate::config::Oidc;
 use crate::incident::AppError;
@@ -23,6 +23,8 @@ pub mod path {
     pub const CONTINUE: &str = "/authorize/continue";
     /// Where the person's agreement is sent.
     pub const CONSENT: &str = "/authorize/consent";
+    /// Where the choice of an account is sent.
+    pub const CHOOSE: &str = "/authorize/choose";
     /// Pushed authorization requests.
     pub const PAR: &str = "/par";
     /// Token endpoint.
@@ -67,7 +69,7 @@ pub(super) fn metadata_of(issuer: &str, config: &Oidc) -> Value {
         "pushed_authorization_request_endpoint": at(path::PAR),
         "require_pushed_authorization_requests": false,
         "token_endpoint": at(path::TOKEN),
-        "dpop_signing_alg_values_supported": client::assertion::ALGORITHMS,
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "userinfo_endpoint": at(path::USERINFO),
         "introspection_endpoint": at(path::INTROSPECT),
         "revocation_endpoint": at(path::REVOKE),
@@ -89,7 +91,7 @@ pub(super) fn metadata_of(issuer: &str, config: &Oidc) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": client::assertion::ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "acr_values_supported": tokens::acr::ALL,
+        "acr_values_supported": tokens::acr::every(),
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
         "ui_locales_supported": ["fr", "en"],

@@ -10,11 +10,14 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::relying_party::{ClientKey, Registration, SecurityProfile};
+use domain::relying_party::ClientKey;
 use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::ThumbprintHash;
 use serde::Deserialize;
+use url::Url;
 
+/// What may sign a proof: no RSA PKCS #1 v1.5 (FAPI 2.0 Security Profile §5.4.1).
+pub const ALGORITHMS: [&str; 3] = ["ES256", "PS256", "EdDSA"];
 /// How old a proof may be, and how far ahead of our clock.
 const WINDOW: TimeDelta = TimeDelta::seconds(60);
 /// The longest `jti` taken, in bytes.
@@ -22,7 +25,7 @@ const MAX_JTI: usize = 256;
 
 /// What a proof says (§4.2).
 #[derive(Deserialize)]
-struct Proof {
+pub(super) struct Proof {
     jti: String,
     htm: String,
     htu: String,
@@ -107,22 +110,10 @@ pub fn with_nonce(app: &App, mut response: Response) -> Response {
     response
 }
 
-/// Whether the proof of a request is one that the client's profile allows: FAPI 2.0 (§5.4) wants no PKCS #1 v1.5.
-///
-/// # Errors
-/// `invalid_dpop_proof`.
-pub fn fits(headers: &HeaderMap, registration: &Registration) -> Result<(), ProtocolError> {
-    let algorithm = || jsonwebtoken::decode_header(headers.get("dpop")?.to_str().ok()?).ok().map(|header| header.alg);
-    if registration.terms.profile == SecurityProfile::Fapi2 && algorithm() == Some(Algorithm::RS256) {
-        return Err(BAD);
-    }
-    Ok(())
-}
-
 /// The key's thumbprint and what it has signed. Here alone a key of the header counts: to have it is what is proved.
-fn read(text: &str) -> Option<(String, Proof)> {
+pub(super) fn read(text: &str) -> Option<(String, Proof)> {
     let header = jsonwebtoken::decode_header(text).ok()?;
-    if header.typ.as_deref() != Some("dpop+jwt") || header.crit.is_some() {
+    if header.typ.as_deref() != Some("dpop+jwt") || header.crit.is_some() || header.alg == Algorithm::RS256 {
         return None;
     }
     // Read as a client's public key, which has no private member: a proof that brings one is refused.
@@ -138,8 +129,9 @@ fn read(text: &str) -> Option<(String, Proof)> {
 }
 
 fn is_good(proof: &Proof, method: &str, here: &str, token: Option<&str>, now: DateTime<Utc>) -> bool {
-    // §4.3: without query and fragment.
-    let address = proof.htu.split(['?', '#']).next().unwrap_or_default();
+    // §4.3: without query and fragment, and normalised (RFC 3986 §6.2.2, §6.2.3), which parsing does.
+    let address = |text: &str| Url::parse(text.split(['?', '#']).next().unwrap_or_default()).ok();
+    let is_here = address(&proof.htu).is_some_and(|asked| Some(asked) == address(here));
     let recent = (now.timestamp() - proof.iat).abs() <= WINDOW.num_seconds();
     let bound = match token {
         None => true,
@@ -148,5 +140,5 @@ fn is_good(proof: &Proof, method: &str, here: &str, token: Option<&str>, now: Da
             proof.ath.as_deref() == Some(hash.as_str())
         }
     };
-    proof.htm == method && address == here && recent && bound && !proof.jti.is_empty() && proof.jti.len() <= MAX_JTI
+    proof.htm == method && is_here && recent && bound && !proof.jti.is_empty() && proof.jti.len() <= MAX_JTI
 }

@@ -60,6 +60,8 @@ pub struct Opening<'a> {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: &'static str,
+    /// With what besides.
+    pub second: Option<&'static str>,
     /// The key it is bound to.
     pub jkt: Option<&'a str>,
     /// Claims asked for by name.
@@ -137,8 +139,8 @@ pub async fn begin(
     sqlx::query(
         "INSERT INTO service.refresh_family
              (id, client, account, credential, session, offline, scope, authenticated_at, method, jkt, created_at,
-              rotated_at, expires_at, claims)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13)",
+              rotated_at, expires_at, second, claims)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)",
     )
     .bind(new.id)
     .bind(new.client.0)
@@ -152,6 +154,7 @@ pub async fn begin(
     .bind(new.jkt)
     .bind(now)
     .bind(now + limits.lifetime)
+    .bind(new.second)
     .bind(Some(Json(new.claims)).filter(|Json(claims)| !claims.is_empty()))
     .execute(db)
     .await?;

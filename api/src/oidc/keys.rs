@@ -202,6 +202,12 @@ impl KeySet {
         Self::assemble(kept.collect()).unwrap()
     }
 
+    /// One key that is given, for fuzzing: it signs now.
+    pub(super) fn of_one(pkcs8: &[u8]) -> Result<Self, KeyError> {
+        let pkcs8 = Zeroizing::new(pkcs8.to_vec());
+        Self::assemble(vec![Kept { state: "current".to_owned(), algorithm: SigningAlgorithm::ES256, pkcs8 }])
+    }
+
     fn assemble(kept: Vec<Kept>) -> Result<Self, KeyError> {
         let mut set = Self { signing: Vec::new(), verifying: HashMap::new(), published: Vec::new() };
         for Kept { state, algorithm, pkcs8 } in kept {

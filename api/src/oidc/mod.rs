@@ -15,6 +15,7 @@
 //! [`tokens::acr`].
 
 mod authorize;
+mod choose;
 mod claims;
 pub mod client;
 mod codes;
@@ -26,6 +27,7 @@ mod end_session;
 mod endpoint;
 mod entitlement;
 mod error;
+pub mod fuzzing;
 mod grants;
 mod hints;
 mod introspection;
@@ -58,6 +60,7 @@ mod attacks;
 mod samples;
 
 pub use authorize::{BetterPage, DeniedPage};
+pub use choose::ChoosePage;
 pub use client::keys::ClientKeyCache;
 pub use codes::delete_expired;
 pub use consent::ConsentPage;
@@ -66,9 +69,10 @@ pub use end_session::{ConfirmPage, SignedOutPage};
 pub use keys::Keys;
 pub use logout::{end_sessions_of_the_gone, start as tell_of_logouts};
 pub use response::FormPostPage;
-pub use services::ServicesPage;
+pub use services::{EVERYWHERE, EverywhereForm, ServicesPage};
 
 use crate::app::App;
+use crate::pages::form_on;
 use aws_lc_rs::error::Unspecified;
 use axum::Router;
 use axum::routing::{get, post};
@@ -80,20 +84,21 @@ pub fn routes() -> Router<App> {
         .route(path::JWKS, get(discovery::jwks))
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::CONTINUE, get(authorize::resume))
-        .route(path::CONSENT, post(consent::answer))
+        .route(path::CONSENT, form_on("/account", post(consent::answer)))
+        .route(path::CHOOSE, form_on("/account", post(choose::answer)))
         .route(path::PAR, post(par::post))
         .route(path::TOKEN, post(token::post))
         .route(path::INTROSPECT, post(introspection::post))
         .route(path::REVOKE, post(revocation::post))
         .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
-        .route(path::END_SESSION_CONFIRM, post(end_session::confirm))
+        .route(path::END_SESSION_CONFIRM, form_on(path::END_SESSION, post(end_session::confirm)))
         .route(path::REGISTER, post(registration::register))
         .route(path::REGISTERED, get(registration::show).put(registration::update).delete(registration::delete))
         .merge(console::routes())
         .route(services::PATH, get(services::show))
-        .route(services::REVOKE, post(services::revoke))
-        .route(services::EVERYWHERE, post(services::sign_out_everywhere))
+        .route(services::REVOKE, form_on(services::PATH, post(services::revoke)))
+        .route(services::EVERYWHERE, form_on(services::PATH, post(services::sign_out_everywhere)))
 }
 
 /// Whether forms of other sites may be posted here: the endpoints that the protocol opens to them. None does

@@ -51,7 +51,6 @@ async fn push(app: &App, request: &FormRequest) -> Result<Response, Refused> {
         Target::prove(&parameters, &party).map_err(|_| refused("redirect_uri is missing or not registered"))?;
     let read = Asking::read(app, &parameters, target, &client.registration).await.map_err(Refused::Fault)?;
     let mut asked: AuthorizationRequest = read?;
-    dpop::fits(&request.headers, &client.registration)?;
     let jkt = dpop::proved(app, &request.headers, "POST", path::PAR, None).await?;
     if jkt.is_some() && asked.dpop_jkt.is_some() && jkt != asked.dpop_jkt {
         return Err(refused("dpop_jkt is not the key of the DPoP proof"));

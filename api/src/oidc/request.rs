@@ -93,6 +93,8 @@ pub enum Prompt {
     None,
     /// The person must sign in anew.
     Login,
+    /// The person says with which account to go on.
+    SelectAccount,
 }
 
 /// A request that can be answered. `login_hint` and `ui_locales` are tolerated and not kept: they may name or
@@ -215,9 +217,12 @@ fn prompt(parameters: &Parameters) -> Result<Prompt, ProtocolError> {
             Err(refuse(ErrorCode::InvalidRequest, "prompt=none can't go with another prompt"))
         };
     }
-    // One browser, one account: choosing another account is signing in anew.
-    let anew = values.contains("login") || values.contains("select_account");
-    Ok(if anew { Prompt::Login } else { Prompt::AsNeeded })
+    // Whoever signs in anew has chosen with that.
+    Ok(match (values.contains("login"), values.contains("select_account")) {
+        (true, _) => Prompt::Login,
+        (false, true) => Prompt::SelectAccount,
+        (false, false) => Prompt::AsNeeded,
+    })
 }
 
 fn dpop_jkt(parameters: &Parameters) -> Result<Option<String>, ProtocolError> {

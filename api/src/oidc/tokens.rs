@@ -26,6 +26,8 @@ const ACCESS_TOKEN: &str = "at+jwt";
 /// How the person was identified and has just proved to be so. None of these is an eIDAS level: a mobile on the
 /// school's file and a child's birth date prove no identity that a State vouches for.
 pub mod acr {
+    use crate::session::Second;
+
     /// A guardian: known to the school, identified once by a code sent to the mobile on its file and by the
     /// children's birth dates; present now by a password.
     pub const GUARDIAN_BY_SCHOOL_RECORD: &str = "urn:matricule:acr:guardian-by-school-record";
@@ -35,7 +37,21 @@ pub mod acr {
     /// A pupil: identified by the school that handed out the first password; present now by a password.
     pub const PUPIL_BY_SCHOOL: &str = "urn:matricule:acr:pupil-by-school";
 
-    /// All of them.
+    /// What the name of each of these ends with where a second factor was given besides: an authenticator app, a
+    /// passkey or a recovery code. It says nothing more of who the person is, only that a stolen password was not enough.
+    pub const SECOND_FACTOR: &str = ":second-factor";
+
+    /// What a session reaches that was opened so, and with this second factor.
+    pub fn reached(first: &str, second: Option<Second>) -> String {
+        if second.is_some() { format!("{first}{SECOND_FACTOR}") } else { first.to_owned() }
+    }
+
+    /// Everything that can be reached, with and without a second factor.
+    pub fn every() -> Vec<String> {
+        ALL.iter().flat_map(|first| [(*first).to_owned(), format!("{first}{SECOND_FACTOR}")]).collect()
+    }
+
+    /// All of them, without a second factor.
     pub const ALL: [&str; 3] = [GUARDIAN_BY_SCHOOL_RECORD, GUARDIAN_BY_PROVISIONAL_PASSWORD, PUPIL_BY_SCHOOL];
 }
 

@@ -3,8 +3,8 @@
 use super::tokens::{AccessToken, SignIn, acr};
 use crate::app::App;
 use crate::incident::{AppError, Incident};
-use crate::session::Method;
 use crate::session::cookies::Cookies;
+use crate::session::{Method, Second};
 use chrono::{DateTime, Utc};
 use domain::account::{Account, Holder, Password, Status};
 use domain::ids::{AccountId, SecretId};
@@ -18,6 +18,8 @@ pub struct Who {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
+    /// With what besides.
+    pub second: Option<Second>,
     /// The password it was opened with.
     pub credential: SecretId,
     /// The account's id.
@@ -27,7 +29,7 @@ pub struct Who {
 }
 
 /// Session columns by whichever name.
-type Row = (Uuid, Uuid, Uuid, DateTime<Utc>, String);
+type Row = (Uuid, Uuid, Uuid, DateTime<Utc>, String, Option<String>);
 
 /// The session of the browser that asks, if one is alive.
 ///
@@ -67,7 +69,7 @@ pub async fn by_sid(app: &App, sid: Uuid, account: Option<AccountId>) -> Result<
 /// When the database fails.
 pub async fn by_grant(app: &App, family: Uuid) -> Result<Option<Who>, AppError> {
     let row = sqlx::query_as(
-        "SELECT f.session, f.account, f.credential, f.authenticated_at, f.method FROM service.refresh_family f
+        "SELECT f.session, f.account, f.credential, f.authenticated_at, f.method, f.second FROM service.refresh_family f
          WHERE f.id = $1 AND f.revoked_at IS NULL AND f.expires_at > $2
            AND (f.offline OR EXISTS (SELECT FROM service.session s WHERE s.sid = f.session AND s.expires_at > $2))",
     )
@@ -92,7 +94,7 @@ pub async fn by_token(app: &App, token: &AccessToken) -> Result<Option<Who>, App
 
 fn select(name: &str) -> String {
     format!(
-        "SELECT sid, account, credential, authenticated_at, method FROM service.session
+        "SELECT sid, account, credential, authenticated_at, method, second FROM service.session
          WHERE {name} = $1 AND expires_at > $2 AND seen_at > $3"
     )
 }
@@ -100,7 +102,7 @@ fn select(name: &str) -> String {
 /// A session lives with its account and the very password it was opened with: a reset or a disabling ends it in the
 /// transaction that records so.
 async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
-    let Some((sid, account, credential, authenticated_at, method)) = row else { return Ok(None) };
+    let Some((sid, account, credential, authenticated_at, method, second)) = row else { return Ok(None) };
     let id = AccountId(account);
     let account = app.ledger.load::<Account>(&id.to_string()).await?.aggregate;
     let same_password = account.password == Some(Password::Personal(SecretId(credential)));
@@ -108,7 +110,8 @@ async fn live(app: &App, row: Option<Row>) -> Result<Option<Who>, AppError> {
         return Ok(None);
     }
     let method = if method == Method::Sms.as_str() { Method::Sms } else { Method::Password };
-    Ok(Some(Who { sid, authenticated_at, method, credential: SecretId(credential), id, account }))
+    let second = second.as_deref().and_then(Second::read);
+    Ok(Some(Who { sid, authenticated_at, method, second, credential: SecretId(credential), id, account }))
 }
 
 /// Ends a session by its public name; its tokens die with it.
@@ -123,19 +126,20 @@ pub async fn end(app: &App, sid: Uuid) -> Result<(), sqlx::Error> {
 /// What a person can do to be identified better than they are.
 pub struct Better {
     /// How they are identified then.
-    pub acr: &'static str,
+    pub acr: String,
     /// Where they do it.
     pub path: &'static str,
 }
 
 impl Who {
     /// How the person was identified.
-    pub fn acr(&self, holder: Holder) -> &'static str {
-        match holder {
+    pub fn acr(&self, holder: Holder) -> String {
+        let first = match holder {
             Holder::Guardian(_) if self.account.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,
             Holder::Guardian(_) => acr::GUARDIAN_BY_SCHOOL_RECORD,
             Holder::Pupil(_) => acr::PUPIL_BY_SCHOOL,
-        }
+        };
+        acr::reached(first, self.second)
     }
 
     /// How they could be identified better: who came in by a provisional password proves, with a new password, the
@@ -143,7 +147,7 @@ impl Who {
     pub fn better_way(&self, holder: Holder) -> Option<Better> {
         match holder {
             Holder::Guardian(_) if self.account.by_provisional => {
-                Some(Better { acr: acr::GUARDIAN_BY_SCHOOL_RECORD, path: "/reset" })
+                Some(Better { acr: acr::GUARDIAN_BY_SCHOOL_RECORD.to_owned(), path: "/reset" })
             }
             Holder::Guardian(_) | Holder::Pupil(_) => None,
         }
@@ -153,9 +157,15 @@ impl Who {
     pub fn sign_in(&self, holder: Holder) -> SignIn {
         SignIn {
             auth_time: self.authenticated_at.timestamp(),
-            acr: self.acr(holder).to_owned(),
-            amr: self.method.amr().iter().map(|&method| method.to_owned()).collect(),
+            acr: self.acr(holder),
+            amr: amr(self.method, self.second),
             sid: self.sid,
         }
     }
+}
+
+/// Authentication method references (RFC 8176) of a sign-in by these.
+fn amr(method: Method, second: Option<Second>) -> Vec<String> {
+    let both = second.map(|second| [second.amr(), "mfa"]).into_iter().flatten();
+    method.amr().iter().copied().chain(both).map(str::to_owned).collect()
 }

@@ -11,7 +11,8 @@
 //! 4. Its handler: takes [`View`], returns [`Page`] or `Result<Page<_>, AppError>`. A form that is refused is shown
 //!    again with status 422 and its [`FormErrors`]: `(StatusCode::UNPROCESSABLE_ENTITY, Page(form))`. After a POST
 //!    that did something, redirect with 303 (`Redirect::to`).
-//! 5. Its route: one line in `router.rs`.
+//! 5. Its route: one line in `router.rs`; by [`form_on`] where only its form is posted there. A path below `/account`
+//!    puts the page inside "my account", with its navigation; which section it belongs to is said in [`section`].
 //!
 //! A refusal that is a page of its own is an [`crate::incident::AppError`] with a code, and the messages
 //! `error-CODE-title` and `error-CODE-text`.
@@ -19,12 +20,14 @@
 pub mod assets;
 mod error_page;
 mod form;
+mod form_on;
 pub mod health;
 mod home;
 mod language;
 mod plain;
 mod respond;
 pub mod samples;
+pub mod section;
 mod switch;
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,7 @@ mod view;
 
 pub use error_page::{ErrorPage, problem};
 pub use form::{DateInput, FormErrors};
+pub use form_on::form_on;
 pub use home::home;
 pub use language::Language;
 pub use plain::{accessibility, legal};

@@ -30,6 +30,11 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<crate::session::SignInPage>(view, &mut out);
     render::<crate::session::AccountPage>(view, &mut out);
     render::<crate::session::OwnPasswordPage>(view, &mut out);
+    render::<crate::session::AgainPage>(view, &mut out);
+    render::<crate::session::WaysInPage>(view, &mut out);
+    render::<crate::session::OwnSessionsPage>(view, &mut out);
+    render::<crate::session::SwitchPage>(view, &mut out);
+    render::<crate::oidc::ChoosePage>(view, &mut out);
     render::<crate::activation::IdentifyPage>(view, &mut out);
     render::<crate::activation::CodePage>(view, &mut out);
     render::<crate::activation::ChildrenPage>(view, &mut out);
@@ -63,13 +68,7 @@ impl Sample for SpecimenPage {
         let mut errors = super::FormErrors::new();
         errors.add("surname", "Indiquez le nom");
         errors.add("birth", "Cette date n’est pas celle que l’école connaît");
-        let user = crate::session::CurrentUser {
-            account: uuid::Uuid::nil().into(),
-            name: "p.fictif".into(),
-            authenticated_at: chrono::DateTime::UNIX_EPOCH,
-            method: crate::session::Method::Password,
-        };
-        let signed_in = View { user: Some(user), demo: true, ..view.clone() };
+        let signed_in = View { demo: true, ..view.signed_in("/account/children") };
         vec![
             Self { view: signed_in, errors: super::FormErrors::new(), value: "", date: date() },
             Self { view: view.clone(), errors, value: "<Fictif & \"fils\">", date: date() },

@@ -1,6 +1,9 @@
 //! Languages, addresses and answers of the pages that need nobody signed in.
 
-use crate::testing::TestService;
+use crate::activation::fixture::{
+    Family, GIVEN, MOBILE, PASSWORD, SURNAME, choose, confirm, identify, last_code, last_sms, token, type_code,
+};
+use crate::testing::{Answer, Browser, TestService};
 use axum::http::{HeaderValue, header};
 use projections::Name;
 use std::time::Duration;
@@ -31,6 +34,126 @@ async fn the_language_is_negotiated_and_can_be_chosen() {
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     assert!(browser.get("/").await.body.contains("<html lang=\"en\">"));
     assert_eq!(browser.get("/language/de").await.status, 404);
+}
+
+/// Follows a page's link to the other language to its end.
+async fn other_language(browser: &mut Browser, page: &Answer) -> Answer {
+    let link = page.body.split("href=\"").find(|rest| rest.starts_with("/language/")).unwrap();
+    let switched = browser.get(link.split('"').next().unwrap()).await;
+    assert_eq!(switched.status, 303);
+    browser.get(switched.location()).await
+}
+
+#[tokio::test]
+async fn a_form_shown_again_can_be_read_in_the_other_language() {
+    let service = TestService::start().await;
+    let family = Family::settle(service.app()).await;
+    let mut browser = service.browser();
+    identify(&mut browser, SURNAME, GIVEN, MOBILE).await;
+    let code = last_code(service.app()).await;
+    type_code(&mut browser, &code).await;
+    let wrong = confirm(&mut browser, family.anais, ["4", "9", "2014"]).await;
+    assert_eq!(wrong.status, 422);
+    let address = browser.get("/children/confirm").await;
+    assert_eq!((address.status.as_u16(), address.location()), (303, "/children"));
+    assert_eq!(other_language(&mut browser, &wrong).await.location(), "/children");
+    let page = browser.get("/children").await;
+    assert!(page.status == 200 && page.body.contains("<html lang=\"en\">") && page.body.contains("Anaïs"));
+
+    // What the page was asked with is not lost.
+    let page = browser.get("/sign-in?return_to=%2Flegal").await;
+    let token = token(&page, "/sign-in");
+    let fields = [("form_token", token.as_str()), ("login", "a.lefictif"), ("password", "no"), ("return_to", "/legal")];
+    let refused = browser.post("/sign-in", &fields).await;
+    assert_eq!(refused.status, 422);
+    let page = other_language(&mut browser, &refused).await;
+    assert!(page.body.contains("<html lang=\"fr\">"), "{}", page.body);
+    assert!(page.body.contains("name=\"return_to\" value=\"/legal\""), "{}", page.body);
+}
+
+/// Whoever comes to a form's own address by GET, as the link to the other language makes them, is led to its page.
+#[test]
+fn every_address_that_takes_a_form_leads_to_a_page() {
+    // Asked by programs only.
+    let programs = ["path::PAR", "path::TOKEN", "path::INTROSPECT", "path::REVOKE", "import::http::UPLOAD"];
+    for table in [include_str!("../router.rs"), include_str!("../oidc/mod.rs")] {
+        for route in table.split("\n        .route(").skip(1) {
+            let route = route.split("\n        .").next().unwrap_or_default();
+            let reached = !route.contains("post(") || route.contains("get(") || route.contains("form_on(");
+            let by_programs = programs.iter().any(|program| route.starts_with(&format!("{program},")));
+            assert!(reached || by_programs, "say with `form_on` which page this form stands on: {route}");
+        }
+    }
+}
+
+/// Whatever a request says of where it was sent to.
+const FORGED: [(&str, &str); 9] = [
+    ("host", "evil.test"),
+    ("x-forwarded-host", "evil.test"),
+    ("x-forwarded-server", "evil.test"),
+    ("x-forwarded-prefix", "//evil.test"),
+    ("x-forwarded-proto", "gopher"),
+    ("x-host", "evil.test"),
+    ("x-original-url", "https://evil.test/"),
+    ("x-rewrite-url", "https://evil.test/"),
+    ("forwarded", "host=evil.test;proto=gopher"),
+];
+
+#[tokio::test]
+async fn point_38_a_forged_host_gets_into_no_link_and_no_message() {
+    let service = TestService::start().await;
+    let (app, family) = (service.app(), Family::settle(service.app()).await);
+    let mut browser = service.browser();
+    for (name, value) in FORGED {
+        browser.headers.insert(name, HeaderValue::from_static(value));
+    }
+    let clean = |answer: &Answer| {
+        let headers = format!("{:?}", answer.headers);
+        for text in [&headers, &answer.body] {
+            assert!(!text.contains("evil.test") && !text.contains("gopher"), "{text}");
+        }
+    };
+    for path in [
+        "/",
+        "/.well-known/openid-configuration",
+        "/sign-in",
+        "/activate",
+        "/reset",
+        "/account",
+        "/account/services",
+        "/authorize?client_id=x",
+        "/end-session",
+        "/userinfo",
+        "/audit/v1/history",
+        "/language/en?from=%2Flegal",
+        "/language/fr?from=%2Flegal",
+        "/demo",
+        "/nowhere",
+    ] {
+        clean(&browser.get(path).await);
+    }
+    let metadata = browser.get("/.well-known/openid-configuration").await;
+    assert!(metadata.body.contains(&format!("\"issuer\":\"{}\"", app.config.origin())), "{}", metadata.body);
+
+    clean(&identify(&mut browser, SURNAME, GIVEN, MOBILE).await);
+    let sms = last_sms(app).await.unwrap();
+    assert!(!sms.contains("evil.test"), "{sms}");
+    let code = sms.split(|c: char| !c.is_ascii_digit()).find(|word| word.len() == 6).unwrap();
+    clean(&type_code(&mut browser, code).await);
+    for (child, date) in [(family.anais, ["3", "9", "2014"]), (family.basile, ["7", "5", "2012"])] {
+        clean(&confirm(&mut browser, child, date).await);
+    }
+    clean(&choose(&mut browser, PASSWORD).await);
+    clean(&browser.get("/account").await);
+    // What waits to be sent: the choice of a password is told by mail.
+    let now = app.clock.now();
+    let mails = app.ledger.outbox_claim("mail", 100, now, now + chrono::TimeDelta::hours(1)).await.unwrap();
+    assert!(!mails.is_empty());
+    for mail in mails {
+        let envelope = crate::delivery::Envelope::read(&mail.body).unwrap();
+        let text = envelope.message.mail(envelope.language, &app.config.origin());
+        assert!(!text.subject.contains("evil.test") && !text.body.contains("evil.test"));
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use super::Language;
 use super::assets;
+use super::section::{self, Section};
 use crate::app::App;
 use crate::incident::{Incident, Reference};
 use crate::session::CurrentUser;
@@ -21,7 +22,7 @@ pub struct View {
     pub reference: Reference,
     /// Who is signed in.
     pub user: Option<CurrentUser>,
-    /// Path and query of the page, to come back to after changing language.
+    /// Path and query at which the page is had, to come back to after changing language.
     pub here: String,
     /// Whether this is a demo, with its inbox and sample people.
     pub demo: bool,
@@ -48,6 +49,14 @@ impl View {
         self.language.message_with(key, values)
     }
 
+    /// The sections of "my account", on its pages only.
+    pub fn sections(&self) -> Vec<Section> {
+        match &self.user {
+            Some(user) => section::around(&self.here, user.pupil),
+            None => vec![],
+        }
+    }
+
     /// The style sheet's address.
     pub fn css(&self) -> &'static str {
         assets::CSS.path()
@@ -71,6 +80,20 @@ impl View {
         };
         let from: String = url::form_urlencoded::byte_serialize(self.here.as_bytes()).collect();
         (other, format!("/language/{}?from={from}", other.code()))
+    }
+
+    /// The view of a page that is had at `here`, though this request came to another address: to that of its form,
+    /// which does not hold what the page was asked with.
+    #[must_use]
+    pub fn at(self, here: impl Into<String>) -> Self {
+        Self { here: here.into(), ..self }
+    }
+
+    /// The same, of a page that a guardian sees signed in; for samples and tests.
+    pub fn signed_in(&self, here: &str) -> Self {
+        let (account, name) = (uuid::Uuid::nil().into(), "p.fictif".to_owned());
+        let user = CurrentUser::new(account, name, chrono::DateTime::UNIX_EPOCH, crate::session::Method::Password);
+        Self { user: Some(user), here: here.to_owned(), ..self.clone() }
     }
 
     /// A view for samples and tests.

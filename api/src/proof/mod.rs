@@ -4,6 +4,7 @@
 //!   <path>/checkpoint                  the published checkpoint, cached for a second
 //!   <path>/tile/<L>/<N>[.p/<W>]        hashes; never change, cached for ever
 //!   <path>/<generation>/…              the same after a recovery: another log, so other addresses
+//!   <path>/<generation>/recovery       what the log's key says of that recovery
 //! ```
 //!
 //! Entry bundles (`tile/entries/…`) are not served: an entry names stream and actor, and is for auditors only. Hashes
@@ -49,6 +50,12 @@ pub async fn resource(
     let resource = of_generation(&resource, &published).ok_or_else(AppError::not_found)?;
     if resource == "checkpoint" {
         return Ok(answer(&headers, published.text.into_bytes(), TEXT, BRIEFLY));
+    }
+    if resource == "recovery" {
+        let recoveries = app.ledger.recoveries().await.map_err(AppError::internal)?;
+        let last = recoveries.into_iter().find(|recovery| recovery.generation == published.generation);
+        let statement = last.and_then(|recovery| recovery.statement).ok_or_else(AppError::not_found)?;
+        return Ok(answer(&headers, statement.into_bytes(), TEXT, FOR_EVER));
     }
     let tile: TileId = resource.parse().map_err(|_| AppError::not_found())?;
     if !tile.is_within(published.size) {

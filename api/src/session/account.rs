@@ -4,13 +4,12 @@ use super::CurrentUser;
 use crate::activation::{Unconfirmed, school_names, unconfirmed, views_caught_up};
 use crate::app::App;
 use crate::incident::AppError;
-use crate::pages::{Page, Sample, View};
+use crate::pages::{Page, Sample, View, section};
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use domain::account::Account;
 use domain::personal::Personal;
 use domain::pupil::Pupil;
-use serde::Deserialize;
 
 /// A child under the account.
 #[derive(Clone, Debug)]
@@ -31,14 +30,6 @@ pub struct AccountPage {
     waiting: usize,
     /// How many the holder reported as not theirs, and may still confirm.
     reported: usize,
-    /// Whether the password was changed just now.
-    changed: bool,
-}
-
-/// What the page before has to say.
-#[derive(Deserialize)]
-pub struct Told {
-    changed: Option<String>,
 }
 
 impl Sample for AccountPage {
@@ -50,12 +41,11 @@ impl Sample for AccountPage {
         };
         let children = vec![child("Anaïs", &["Collège des Exemples"]), child("Basile", &[])];
         let page = |children, waiting| Self {
-            view: view.clone(),
+            view: view.signed_in(section::HOME),
             login: "a.lefictif".into(),
             children,
             waiting,
             reported: waiting,
-            changed: waiting == 2,
         };
         vec![page(vec![], 0), page(children.clone(), 0), page(children, 1), page(vec![], 2)]
     }
@@ -65,12 +55,7 @@ impl Sample for AccountPage {
 ///
 /// # Errors
 /// When something fails.
-pub async fn account(
-    State(app): State<App>,
-    view: View,
-    user: CurrentUser,
-    Query(told): Query<Told>,
-) -> Result<Page<AccountPage>, AppError> {
+pub async fn account(State(app): State<App>, view: View, user: CurrentUser) -> Result<Page<AccountPage>, AppError> {
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
     let ids: Vec<String> = account.confirmed.iter().map(ToString::to_string).collect();
     let pupils =
@@ -97,6 +82,5 @@ pub async fn account(
         .collect();
     children.sort_by(|a, b| (&a.given_name, &a.surname).cmp(&(&b.given_name, &b.surname)));
     let Unconfirmed { waiting, reported } = unconfirmed(&app, &account).await?;
-    let changed = told.changed.as_deref() == Some("password");
-    Ok(Page(AccountPage { view, login: user.name, children, waiting, reported, changed }))
+    Ok(Page(AccountPage { view, login: user.name, children, waiting, reported }))
 }

@@ -1,6 +1,7 @@
 //! The service's cookies. All are `HttpOnly` and `SameSite=Lax`; over TLS also `Secure` and named `__Host-…`, so
 //! that no other host of the domain can plant one.
 
+use super::agent::Agent;
 use super::token::{NoRandomness, Token};
 use crate::app::App;
 use axum::extract::FromRequestParts;
@@ -20,6 +21,8 @@ pub enum Kind {
     Browser,
     /// Logins this browser signed in to before.
     Device,
+    /// Authorization requests that wait in this browser.
+    Request,
 }
 
 impl Kind {
@@ -29,6 +32,7 @@ impl Kind {
             Self::Flow => "flow",
             Self::Browser => "browser",
             Self::Device => "device",
+            Self::Request => "request",
         }
     }
 
@@ -52,6 +56,10 @@ pub struct Cookies {
     pub browser: Option<Token>,
     /// Device entries, as sent.
     pub device: String,
+    /// Owner of waiting authorization requests.
+    pub request: Option<Token>,
+    /// No cookie: how the browser describes itself.
+    pub agent: Agent,
 }
 
 impl Cookies {
@@ -60,7 +68,8 @@ impl Cookies {
         let jar = CookieJar::from_headers(headers);
         let token = |kind: Kind| jar.get(&kind.name(https)).and_then(|cookie| Token::read(cookie.value()));
         let device = jar.get(&Kind::Device.name(https)).map_or_else(String::new, |cookie| cookie.value().to_owned());
-        Self { session: token(Kind::Session), flow: token(Kind::Flow), browser: token(Kind::Browser), device }
+        let (session, flow, browser) = (token(Kind::Session), token(Kind::Flow), token(Kind::Browser));
+        Self { session, flow, browser, device, request: token(Kind::Request), agent: Agent::of(headers) }
     }
 
     /// The browser's token, drawn now if it has none, and the cookie to set then.

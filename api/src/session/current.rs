@@ -5,7 +5,7 @@
 //! and a disabling end every session in the transaction that records them; deleting the rows afterwards is tidying.
 
 use super::cookies::{Cookies, Kind};
-use super::store::{self, Method, Opening};
+use super::store::{self, Method, Opening, Second};
 use super::token::Token;
 use crate::app::App;
 use crate::incident::{AppError, Incident};
@@ -15,7 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, Utc};
-use domain::account::{Account, Password, Status};
+use domain::account::{Account, Holder, Password, Status};
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
 
@@ -30,6 +30,17 @@ pub struct CurrentUser {
     pub authenticated_at: DateTime<Utc>,
     /// How.
     pub method: Method,
+    /// With what besides.
+    pub second: Option<Second>,
+    /// Whether it is a pupil's account, which has no children.
+    pub pupil: bool,
+}
+
+impl CurrentUser {
+    /// Who has just signed in. What the account says of its holder, the next request's look at it tells.
+    pub fn new(account: AccountId, name: String, authenticated_at: DateTime<Utc>, method: Method) -> Self {
+        Self { account, name, authenticated_at, method, second: None, pupil: false }
+    }
 }
 
 /// The sign-in page that leads back to `here` (path and query of this service).
@@ -67,6 +78,8 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
         name: account.login.as_ref().and_then(Personal::known).cloned().unwrap_or_default(),
         authenticated_at: session.authenticated_at,
         method: session.method,
+        second: session.second,
+        pupil: matches!(account.holder, Some(Holder::Pupil(_))),
     }))
 }
 
@@ -85,7 +98,7 @@ pub async fn open(
 ) -> Result<CookieJar, AppError> {
     let token = Token::draw()?;
     let (cookie, now) = (token.hash(&app.ledger, "session"), app.clock.now());
-    let new = Opening { account, credential, method };
+    let new = Opening { account, credential, method, second: None, device: cookies.agent.stored() };
     let goes_on = match &cookies.session {
         Some(old) => {
             let old = old.hash(&app.ledger, "session");

@@ -3,18 +3,16 @@
 use super::address::ClientAddress;
 use super::cookies::Cookies;
 use super::current::{self, CurrentUser, sign_in_path};
-use super::device::KnownDevice;
 use super::form::{Binding, PageForm, Submitted};
-use super::sign_in::is_right;
+use super::proving::{Proved, by_password};
 use super::store::{self, Method};
-use super::throttle::Attempt;
 use crate::access;
 use crate::activation::{Names, explain, hash_new, notify, record, replace_secret};
 use crate::app::App;
 use crate::delivery::Message;
 use crate::incident::{AppError, Incident};
 use crate::pages::{FormErrors, Page, Sample, View};
-use crate::password::{Password as Typed, Weakness};
+use crate::password::Weakness;
 use askama::Template;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -63,7 +61,7 @@ impl Sample for OwnPasswordPage {
         let mut errors = FormErrors::new();
         errors.add("current", view.t("session-own-password-wrong"));
         let page = |errors, notice: String| Self {
-            view: view.clone(),
+            view: view.signed_in(PATH),
             token: "…".into(),
             login: "a.lefictif".into(),
             min_length: 12,
@@ -140,31 +138,21 @@ pub async fn change_own_password(
     let language = view.language;
     let shown = Shown { app: &app, view, cookies: &cookies, login: user.name.clone() };
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
-    let Some(Password::Personal(present)) = account.password else {
-        return Ok(Redirect::to(&sign_in_path(PATH)).into_response());
-    };
     let names = Names::of(&app.ledger, &account).await?;
     let own: Vec<&str> = names.all.iter().map(String::as_str).chain([user.name.as_str()]).collect();
     let password = match app.guard.policy.choose(&form.password, &form.again, &own) {
         Ok(password) => password,
         Err(weakness) => return Ok(shown.weak(weakness)),
     };
-    let device = KnownDevice::find(&app.ledger, &cookies.device, &user.name);
-    let attempt = Attempt { login: &user.name, address, device: device.as_ref() };
-    let (throttle, limits) = (&app.guard.throttle, &app.guard.limits);
-    if let Err(refused) = throttle.begin(limits, &attempt, app.clock.now()).await? {
-        access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Throttled);
-        return Ok(shown.too_many(refused.retry_after(app.clock.now())));
-    }
-    let stored = app.ledger.vault_get(present, app.clock.now()).await?;
-    if !is_right(&app, Typed::read(&form.current), stored.as_ref()).await? {
-        throttle.failed(limits, &attempt, app.clock.now()).await?;
-        tracing::info!(account = %user.account, "re-authentication refused");
-        access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Wrong);
-        let message = shown.view.t("session-own-password-wrong");
-        return Ok(shown.wrong("current", message));
-    }
-    throttle.succeeded(limits, &attempt).await?;
+    let present = match by_password(&app, &incident, address, &cookies, (&user, &account), &form.current).await? {
+        Proved::Right(present) => present,
+        Proved::TooMany(wait) => return Ok(shown.too_many(wait)),
+        Proved::NoPassword => return Ok(Redirect::to(&sign_in_path(PATH)).into_response()),
+        Proved::Wrong => {
+            let message = shown.view.t("session-own-password-wrong");
+            return Ok(shown.wrong("current", message));
+        }
+    };
     let hash = hash_new(&app, password).await?;
     let secret = SecretId(Uuid::new_v4());
     let recorded = record(&app, &incident, user.account, |loaded, unit| {
@@ -184,5 +172,5 @@ pub async fn change_own_password(
     store::end_all(&app.db, user.account).await?;
     let jar = current::open(&app, &cookies, user.account, secret, Method::Password).await?;
     access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Success);
-    Ok((jar, Redirect::to("/account?changed=password")).into_response())
+    Ok((jar, Redirect::to("/account/ways-in?changed=password")).into_response())
 }

@@ -2,11 +2,12 @@
 
 use super::address::ClientAddress;
 use super::cookies::{Cookies, Kind, cookie};
-use super::current;
+use super::current::{self, sign_in_path};
 use super::device::KnownDevice;
 use super::form::{Binding, PageForm, Submitted};
 use super::return_to::{self, ReturnTo};
 use super::store::Method;
+use super::switch;
 use super::throttle::Attempt;
 use super::token::Token;
 use crate::access;
@@ -90,7 +91,7 @@ impl Sample for SignInPage {
     }
 }
 
-/// Shows the form. Who is signed in already is told so: signing in here changes the user.
+/// Shows the form. Who is signed in already is told so, and says first that somebody else shall sign in.
 ///
 /// # Errors
 /// When there is no randomness.
@@ -100,9 +101,12 @@ pub async fn show_sign_in(
     cookies: Cookies,
     Query(destination): Query<Destination>,
 ) -> Result<Response, AppError> {
+    if let Some(user) = view.user.clone() {
+        return Ok(switch::page(&app, view, &cookies, user.name, destination.return_to).into_response());
+    }
     let (browser, jar) = cookies.browser(&app)?;
     let token = SignInForm::token(&app, &browser);
-    let notice = view.user.as_ref().map_or_else(String::new, |user| view.t1("session-switch", "login", &user.name));
+    let notice = String::new();
     let login = destination.login.chars().take(MAX_LOGIN).filter(|c| !c.is_control()).collect();
     let (errors, return_to) = (FormErrors::new(), destination.return_to);
     Ok((jar, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response())
@@ -143,6 +147,11 @@ pub async fn sign_in(
     Submitted(form): Submitted<SignInForm>,
 ) -> Result<Response, AppError> {
     let login = normalise_login(&form.login);
+    // A page from before somebody else signed in here, in another tab.
+    if view.user.as_ref().is_some_and(|user| user.name != login) {
+        let target = form.return_to.as_ref().map_or_else(|| "/sign-in".to_owned(), |to| sign_in_path(to.as_str()));
+        return Ok(Redirect::to(&target).into_response());
+    }
     let device = KnownDevice::find(&app.ledger, &cookies.device, &login);
     let attempt = Attempt { login: &login, address, device: device.as_ref() };
     let guard = &app.guard;
@@ -165,12 +174,7 @@ pub async fn sign_in(
             let jar = current::open(&app, &cookies, account, credential, Method::Password).await?;
             let device = KnownDevice::remember(&app.ledger, &cookies.device, &login)?;
             let jar = jar.add(cookie(&app, Kind::Device, &device));
-            incident.note_user(super::CurrentUser {
-                account,
-                name: login,
-                authenticated_at: app.clock.now(),
-                method: Method::Password,
-            });
+            incident.note_user(super::CurrentUser::new(account, login, app.clock.now(), Method::Password));
             let target = form.return_to.as_ref().map_or("/account", ReturnTo::as_str);
             Ok((jar, Redirect::to(target)).into_response())
         }
@@ -318,6 +322,10 @@ fn refusal(
     // The form came with this cookie, or it would not have been accepted.
     let token = cookies.browser.as_ref().map(|browser| SignInForm::token(app, browser)).unwrap_or_default();
     let SignInForm { login, return_to, password: _ } = form;
+    let view = match &return_to {
+        Some(return_to) => view.at(sign_in_path(return_to.as_str())),
+        None => view,
+    };
     (status, Page(SignInPage { view, token, login, return_to, errors, notice })).into_response()
 }
 

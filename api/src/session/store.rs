@@ -37,6 +37,41 @@ impl Method {
     }
 }
 
+/// A second proof beside the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Second {
+    /// A code of an authenticator app (RFC 6238).
+    Totp,
+    /// A passkey.
+    Passkey,
+    /// One of the codes kept on paper for the day the others are lost.
+    RecoveryCode,
+}
+
+impl Second {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp => "totp",
+            Self::Passkey => "passkey",
+            Self::RecoveryCode => "recovery-code",
+        }
+    }
+
+    /// From its stored form.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        [Self::Totp, Self::Passkey, Self::RecoveryCode].into_iter().find(|second| second.as_str() == text)
+    }
+
+    /// Authentication method reference (RFC 8176). Whether a passkey lies in hardware nobody has told us.
+    pub fn amr(self) -> &'static str {
+        match self {
+            Self::Totp | Self::RecoveryCode => "otp",
+            Self::Passkey => "pop",
+        }
+    }
+}
+
 /// A live session's row.
 pub(crate) struct Session {
     pub account: AccountId,
@@ -44,18 +79,19 @@ pub(crate) struct Session {
     pub credential: SecretId,
     pub authenticated_at: DateTime<Utc>,
     pub method: Method,
+    pub second: Option<Second>,
     pub seen_at: DateTime<Utc>,
 }
 
 /// Rows are touched at most this often.
 const TOUCH_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-type Row = (Uuid, Uuid, DateTime<Utc>, String, DateTime<Utc>);
+type Row = (Uuid, Uuid, DateTime<Utc>, String, Option<String>, DateTime<Utc>);
 
 /// A session that neither idled nor lived too long.
 pub(crate) async fn find(app: &App, cookie: &[u8; 32], now: DateTime<Utc>) -> sqlx::Result<Option<Session>> {
     let row: Option<Row> = sqlx::query_as(
-        "SELECT account, credential, authenticated_at, method, seen_at FROM service.session
+        "SELECT account, credential, authenticated_at, method, second, seen_at FROM service.session
          WHERE cookie_hash = $1 AND expires_at > $2 AND seen_at > $3",
     )
     .bind(cookie.as_slice())
@@ -63,11 +99,12 @@ pub(crate) async fn find(app: &App, cookie: &[u8; 32], now: DateTime<Utc>) -> sq
     .bind(now - app.config.sessions.idle.delta())
     .fetch_optional(&app.db)
     .await?;
-    Ok(row.map(|(account, credential, authenticated_at, method, seen_at)| Session {
+    Ok(row.map(|(account, credential, authenticated_at, method, second, seen_at)| Session {
         account: AccountId(account),
         credential: SecretId(credential),
         authenticated_at,
         method: Method::read(&method),
+        second: second.as_deref().and_then(Second::read),
         seen_at,
     }))
 }
@@ -90,13 +127,17 @@ pub(crate) struct Opening {
     pub account: AccountId,
     pub credential: SecretId,
     pub method: Method,
+    pub second: Option<Second>,
+    /// Browser and system, as stored.
+    pub device: Option<String>,
 }
 
 /// Opens one.
 pub(crate) async fn insert(app: &App, cookie: &[u8; 32], new: &Opening, now: DateTime<Utc>) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO service.session (cookie_hash, account, credential, authenticated_at, method, seen_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $4, $6)",
+        "INSERT INTO service.session
+             (cookie_hash, account, credential, authenticated_at, method, seen_at, expires_at, began_at, second, device)
+         VALUES ($1, $2, $3, $4, $5, $4, $6, $4, $7, $8)",
     )
     .bind(cookie.as_slice())
     .bind(new.account.0)
@@ -104,6 +145,8 @@ pub(crate) async fn insert(app: &App, cookie: &[u8; 32], new: &Opening, now: Dat
     .bind(now)
     .bind(new.method.as_str())
     .bind(now + app.config.sessions.absolute.delta())
+    .bind(new.second.map(Second::as_str))
+    .bind(&new.device)
     .execute(&app.db)
     .await?;
     Ok(())
@@ -119,7 +162,8 @@ pub(crate) async fn renew(
     now: DateTime<Utc>,
 ) -> sqlx::Result<bool> {
     let renewed = sqlx::query(
-        "UPDATE service.session SET cookie_hash = $2, authenticated_at = $5, method = $6, seen_at = $5, expires_at = $7
+        "UPDATE service.session SET cookie_hash = $2, authenticated_at = $5, method = $6, seen_at = $5, expires_at = $7,
+                second = $8, device = $9
          WHERE cookie_hash = $1 AND account = $3 AND credential = $4 AND expires_at > $5",
     )
     .bind(former.as_slice())
@@ -129,6 +173,8 @@ pub(crate) async fn renew(
     .bind(now)
     .bind(new.method.as_str())
     .bind(now + app.config.sessions.absolute.delta())
+    .bind(new.second.map(Second::as_str))
+    .bind(&new.device)
     .execute(&app.db)
     .await?;
     Ok(renewed.rows_affected() == 1)
@@ -138,6 +184,55 @@ pub(crate) async fn renew(
 pub(crate) async fn end(db: &PgPool, cookie: &[u8; 32]) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM service.session WHERE cookie_hash = $1").bind(cookie.as_slice()).execute(db).await?;
     Ok(())
+}
+
+/// One of an account's sessions, as its holder is shown it.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct Listed {
+    pub sid: Uuid,
+    pub own: bool,
+    pub began_at: DateTime<Utc>,
+    pub seen_at: DateTime<Utc>,
+    pub device: Option<String>,
+    /// Clients that it signed in to.
+    pub clients: Vec<Uuid>,
+}
+
+/// As many are shown; whoever has more ends them all at once.
+const LISTED: i64 = 50;
+
+/// The account's sessions that are alive under this credential, the one used last first; `own` is the cookie's.
+pub(super) async fn of_account(
+    app: &App,
+    (account, credential): (AccountId, SecretId),
+    own: &[u8; 32],
+    now: DateTime<Utc>,
+) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as(
+        "SELECT sid, cookie_hash = $3 AS own, began_at, seen_at, device,
+                ARRAY(SELECT client FROM service.session_client c WHERE c.sid = s.sid ORDER BY since, client) AS clients
+         FROM service.session s
+         WHERE account = $1 AND credential = $2 AND expires_at > $4 AND seen_at > $5
+         ORDER BY own DESC, seen_at DESC, sid LIMIT $6",
+    )
+    .bind(account.0)
+    .bind(credential.0)
+    .bind(own.as_slice())
+    .bind(now)
+    .bind(now - app.config.sessions.idle.delta())
+    .bind(LISTED)
+    .fetch_all(&app.db)
+    .await
+}
+
+/// Ends one of an account's sessions by its public name; false where the account has none of that name.
+pub(super) async fn end_named(db: &PgPool, account: AccountId, sid: Uuid) -> sqlx::Result<bool> {
+    let ended = sqlx::query("DELETE FROM service.session WHERE sid = $1 AND account = $2")
+        .bind(sid)
+        .bind(account.0)
+        .execute(db)
+        .await?;
+    Ok(ended.rows_affected() == 1)
 }
 
 /// Ends all sessions and flows of an account, to be called once the event that ends them is recorded. Even if this

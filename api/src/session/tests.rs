@@ -319,7 +319,7 @@ async fn point_31_an_own_change_asks_for_the_present_password_and_ends_all_other
         app.ledger.outbox_claim("mail", 10, now, now + TimeDelta::hours(1)).await.unwrap().len()
     };
     assert_eq!(mails().await, 1, "of the activation");
-    assert!(browser.get("/account").await.body.contains("href=\"/account/password\""));
+    assert!(browser.get("/account/ways-in").await.body.contains("href=\"/account/password\""));
     let page = browser.get("/account/password").await;
     let fresh = "quatre loutres jouent au tarot";
     let wrong = change(&mut browser, &page, "girafe mauve", fresh, fresh).await;
@@ -330,7 +330,7 @@ async fn point_31_an_own_change_asks_for_the_present_password_and_ends_all_other
 
     let before = browser.cookies["session"].clone();
     let done = change(&mut browser, &page, PASSWORD, fresh, fresh).await;
-    assert_eq!(done.location(), "/account?changed=password", "{}", done.body);
+    assert_eq!(done.location(), "/account/ways-in?changed=password", "{}", done.body);
     assert_ne!(browser.cookies["session"], before);
     assert!(browser.get(done.location()).await.body.contains("Votre mot de passe est changé"));
     assert!(elsewhere.get("/account").await.location().starts_with("/sign-in"));

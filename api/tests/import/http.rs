@@ -132,6 +132,9 @@ async fn without_a_token_or_too_large_nothing_is_taken() {
     let service = service(folder.path()).await;
     let answer = send(&mut service.browser(), &export()).await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    let undated = "--b\r\nContent-Disposition: form-data; name=\"exported_on\"\r\n\r\nyesterday\r\n--b--\r\n";
+    let answer = program(&service).send(Method::POST, "/api/imports", Body::from(undated), Some(FORM)).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let large = vec![("eleves.xml".to_owned(), vec![b' '; 100_001])];
     let answer = send(&mut program(&service), &large).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);

@@ -1,8 +1,10 @@
 //! Exports of écoles, whose file of guardians names children by name only.
 
 use crate::support::{Setting, imported, uai};
-use api::import::{ImportOptions, Summary, queue};
+use api::import::{ImportError, ImportOptions, Summary, queue};
+use chrono::{Days, NaiveDate};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 const ECOLE: u32 = 690_801;
 
@@ -139,5 +141,76 @@ async fn a_repeated_row_of_a_pupil_makes_no_namesake() {
     let summary = import(&setting, &[HOMONYMS[0], HOMONYMS[0]], &guardians()[..1]).await;
     assert_eq!((summary.counts.held, summary.counts.refused), (0, 1));
     assert_eq!(setting.count("view_people.link").await, 1);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_written_anew_in_one_file_only_stays_until_the_school_answers() {
+    let setting = Setting::new().await;
+    import(&setting, &HOMONYMS[..1], &guardians()[..1]).await;
+    let mut misspelt = guardians();
+    misspelt.truncate(1);
+    misspelt[0].3 = vec![("Fictif", "Zohé", "CE1 A")];
+    let summary = import(&setting, &HOMONYMS[..1], &misspelt).await;
+    assert_eq!((summary.counts.held, setting.count("view_people.link").await), (1, 1), "asked, and kept");
+    let link = queue::waiting(&setting.db, Some(uai(ECOLE))).await.unwrap().remove(0);
+    assert_eq!((link.reason.as_str(), link.candidates.len()), ("no_such_pupil", 0));
+
+    // The school says: none of ours. The next file ends the link.
+    queue::settle(&setting.importer, link.guardian, link.number.unsigned_abs(), None).await.unwrap();
+    let further = [HOMONYMS[0], HOMONYMS[2]];
+    import(&setting, &further, &misspelt).await;
+    assert_eq!(setting.count("view_people.link").await, 0);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_of_quite_another_name_keeps_no_link() {
+    let setting = Setting::new().await;
+    import(&setting, &HOMONYMS[..1], &guardians()[..1]).await;
+    let mut other = guardians();
+    other.truncate(1);
+    other[0].3 = vec![("Nouvel", "Eve", "CE1 A")];
+    let summary = import(&setting, &HOMONYMS[..1], &other).await;
+    assert_eq!((summary.counts.held, setting.count("view_people.link").await), (1, 0));
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_file_is_refused_where_its_day_is_given() {
+    let setting = Setting::new().await;
+    let on = |day: NaiveDate| ImportOptions { exported_on: Some(day), ..ImportOptions::default() };
+    let today = setting.ledger.now().date_naive();
+    let before = |days| today.checked_sub_days(Days::new(days)).unwrap();
+    let files = || write(&setting, &HOMONYMS, &guardians());
+    imported(setting.import_files(files(), &on(before(5))).await.unwrap());
+
+    let size = setting.size().await;
+    let older = write(&setting, &HOMONYMS[1..], &guardians());
+    let refused = setting.import_files(older.clone(), &on(before(6))).await.unwrap_err();
+    assert!(matches!(refused, ImportError::Older { .. }), "{refused}");
+    let mut later = setting.importer.validate(older.clone(), &on(today + Days::new(3))).await.unwrap();
+    let refused = later.remove(0).unwrap_err().to_string();
+    assert!(refused.contains("has not come yet"), "{refused}");
+    assert_eq!(setting.size().await, size);
+
+    // Two exports of one day follow each other.
+    let summary = imported(setting.import_files(older, &on(before(5))).await.unwrap());
+    assert_eq!(summary.departed, 1);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_may_be_older_is_taken_and_told() {
+    let setting = Setting::new().await;
+    let told = |summary: &Summary| summary.report.iter().any(|line| line.reason.contains("--exported-on"));
+    let first = import(&setting, &HOMONYMS, &guardians()).await;
+    assert!(!told(&first), "{:?}", first.report);
+    let files = write(&setting, &HOMONYMS[1..], &guardians());
+    let file = std::fs::File::options().append(true).open(&files[0]).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let second = imported(setting.import_files(files, &ImportOptions::default()).await.unwrap());
+    assert!(told(&second), "{:?}", second.report);
+    assert_eq!(second.departed, 1);
     setting.stop().await;
 }

@@ -148,3 +148,58 @@ async fn an_ine_on_the_wrong_child_rewrites_nobody() {
     assert!(setting.events_since(size).await.contains(&"CivilStatusCorrected".to_owned()));
     setting.stop().await;
 }
+
+/// Twins, as their school writes them.
+fn twins(school: u32, day: u32, (ada, zita): (&'static str, &'static str)) -> Siecle {
+    let export =
+        Siecle::new(school).on(day).with(pupil(1, ada, "FICTIF", "Ada")).with(pupil(2, zita, "FICTIF", "Zita"));
+    export.person(person(10, "FICTIF", "Berthe", "+33639980010")).mother(1, 10).mother(2, 10)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twins_whose_numbers_were_swapped_are_not_made_each_other() {
+    let setting = Setting::new().await;
+    setting.import(&twins(LILLE, 2, (INES[0], INES[1]))).await;
+    let size = setting.size().await;
+    let swapped = twins(LILLE, 3, (INES[1], INES[0]));
+    let summary = setting.import(&swapped).await;
+    assert_eq!((summary.counts.refused, summary.departed), (2, 0));
+    assert!(summary.report.iter().all(|line| line.line > 0 && line.reason.contains("twins")), "{:?}", summary.report);
+    assert_eq!(setting.events_since(size).await, Vec::<String>::new());
+
+    // One alone, at another school: the family tells who else is meant.
+    let elsewhere = Siecle::new(LYON).on(3).with(pupil(7, INES[1], "FICTIF", "Ada"));
+    let elsewhere = elsewhere.person(person(70, "FICTIF", "Berthe", "+33639980010")).mother(7, 70);
+    assert_eq!(setting.import(&elsewhere).await.counts.refused, 1);
+    assert_eq!(setting.schools_of(INES[1]).await, [uai(LILLE).to_string()]);
+
+    // The same files again, if the numbers were wrong until now.
+    let options = ImportOptions { accept_identity_changes: true, ..ImportOptions::default() };
+    assert_eq!(imported(setting.import_with(&swapped, &options).await.unwrap()).counts.refused, 0);
+    let name = format!("SELECT given_names->>0 FROM view_people.pupil WHERE ine = '{}'", INES[1]);
+    assert_eq!(setting.texts(&name).await, ["Ada"]);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_twin_under_the_number_of_the_other_costs_nobody_the_school() {
+    let setting = Setting::new().await;
+    setting.import(&twins(LILLE, 2, (INES[0], INES[1]))).await;
+    let size = setting.size().await;
+    let alone = Siecle::new(LILLE).on(3).with(pupil(1, INES[1], "FICTIF", "Ada"));
+    let summary = setting.import(&alone.person(person(10, "FICTIF", "Berthe", "+33639980010")).mother(1, 10)).await;
+    assert_eq!((summary.counts.refused, summary.departed), (1, 0));
+    assert_eq!(setting.events_since(size).await, Vec::<String>::new());
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_name_may_still_be_corrected() {
+    let setting = Setting::new().await;
+    setting.import(&twins(LILLE, 2, (INES[0], INES[1]))).await;
+    let mut corrected = twins(LILLE, 3, (INES[0], INES[1]));
+    corrected.pupils[0].given = "Adele";
+    let summary = setting.import(&corrected).await;
+    assert_eq!((summary.counts.refused, summary.counts.changed), (0, 1));
+    setting.stop().await;
+}

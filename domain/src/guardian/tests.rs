@@ -53,7 +53,10 @@ fn hold(candidates: Vec<PupilId>) -> GuardianCommand {
 }
 
 fn held(number: u32, candidates: Vec<PupilId>) -> GuardianEvent {
-    let child = Personal::new(id(), child());
+    let child = match candidates.first() {
+        Some(pupil) => Personal::new(*pupil, child()),
+        None => Personal::new(id(), child()),
+    };
     let link = HeldLink { establishment: ecole(), child, candidates, reason: HoldReason::Ambiguous };
     GuardianEvent::ChildLinkHeld { number, link }
 }
@@ -116,6 +119,37 @@ fn a_link_no_longer_written_lapses_and_may_wait_again() {
         .given(vec![recorded(), held(1, candidates.clone()), lapsed])
         .when(hold(candidates.clone()))
         .then_expect_events(vec![held(2, candidates)]);
+}
+
+#[test]
+fn an_erased_child_leaves_no_link_that_may_mean_it() {
+    let forget = |n| GuardianCommand::ForgetChildren { pupils: [twin(n)].into() };
+    let waiting = vec![recorded(), held(1, vec![twin(10), twin(11)]), held(2, vec![]), held(3, vec![twin(12)])];
+    GivenWhenThen::with(())
+        .given(waiting.clone())
+        .when(forget(11))
+        .then_expect_events(vec![GuardianEvent::ChildLinkLapsed { number: 1 }]);
+    GivenWhenThen::with(()).given(waiting).when(forget(99)).then_expect_events(vec![]);
+    let GuardianEvent::ChildLinkHeld { link, number: _ } = held(1, vec![twin(10), twin(11)]) else { unreachable!() };
+    assert_eq!(link.child.subject(), twin(10).into(), "the names go with the child's key");
+}
+
+#[test]
+fn a_link_that_was_sealed_for_the_guardian_is_sealed_anew_and_an_answer_to_one_still_counts() {
+    let link = HeldLink {
+        establishment: ecole(),
+        child: Personal::new(id(), child()),
+        candidates: vec![twin(10), twin(11)],
+        reason: HoldReason::Ambiguous,
+    };
+    let before = vec![recorded(), GuardianEvent::ChildLinkHeld { number: 1, link }];
+    let same = || hold(vec![twin(10), twin(11)]);
+    GivenWhenThen::with(())
+        .given(before.clone())
+        .when(same())
+        .then_expect_events(vec![GuardianEvent::ChildLinkLapsed { number: 1 }, held(2, vec![twin(10), twin(11)])]);
+    let answered = [before, vec![GuardianEvent::ChildLinkSettled { number: 1, pupil: None }]].concat();
+    GivenWhenThen::with(()).given(answered).when(same()).then_expect_events(vec![]);
 }
 
 #[test]

@@ -49,8 +49,9 @@ const NAMES: &[(u8, &str)] = &[
 
 /// Departments of each académie, by the three digits that begin a UAI.
 ///
-/// From general knowledge, not from a published table of UAI prefixes: a default that
-/// [`DepartmentTable::with`] overrides. Normandie is one académie (70) since 2020.
+/// Public code lists of départements and UAIs in use agree on them: 620 and 720 are Corse-du-Sud and Haute-Corse, 977
+/// and 978 Saint-Barthélemy and Saint-Martin, which belong to Guadeloupe, 983 and 984 what the INSEE numbers 988 and
+/// 987. Normandie is one académie (70) since 2020. A default that [`DepartmentTable::with`] overrides.
 const DEPARTMENTS: &[(u8, &[u16])] = &[
     (1, &[75]),
     (2, &[4, 5, 13, 84]),
@@ -78,7 +79,7 @@ const DEPARTMENTS: &[(u8, &[u16])] = &[
     (27, &[620, 720]),
     (28, &[974]),
     (31, &[972]),
-    (32, &[971]),
+    (32, &[971, 977, 978]),
     (33, &[973]),
     (40, &[983, 988]),
     (41, &[984, 987]),
@@ -192,8 +193,17 @@ mod tests {
             ("0750001U", "Paris"),
             ("0590001A", "Lille"),
             ("6200001A", "Corse"),
+            ("7200001A", "Corse"),
+            ("9710001A", "Guadeloupe"),
+            ("9720001A", "Martinique"),
+            ("9730001A", "Guyane"),
             ("9740001A", "La Réunion"),
+            ("9750001A", "Saint-Pierre-et-Miquelon"),
             ("9760001A", "Mayotte"),
+            ("9780001A", "Guadeloupe"),
+            ("9830001A", "Nouvelle-Calédonie"),
+            ("9840001A", "Polynésie française"),
+            ("9860001A", "Wallis-et-Futuna"),
             ("0760001A", "Normandie"),
         ] {
             assert_eq!(academie_of(uai).unwrap().name(), name, "{uai}");

@@ -48,6 +48,12 @@ impl VerifierKey {
         &self.name
     }
 
+    /// The same public key under another name, as a log has it after a recovery.
+    #[must_use]
+    pub fn renamed(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self.clone() }
+    }
+
     /// Whether it is a witness's.
     pub fn is_cosigner(&self) -> bool {
         self.kind == Kind::Cosigner

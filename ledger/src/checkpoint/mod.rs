@@ -9,6 +9,7 @@ mod key_source;
 mod note;
 mod published;
 mod signer;
+mod statement;
 mod task;
 mod timestamp;
 mod trouble;
@@ -18,8 +19,9 @@ pub use keep::{Keep, KeepError, ObjectStore};
 pub use key::{BadVerifierKey, SigningKey, VerifierKey};
 pub use key_source::{KeyError, KeySource};
 pub use note::{Checkpoint, Cosignature, NoteError, SignedCheckpoint};
-pub use published::{Daily, Published, Recovery};
+pub use published::{Archive, Daily, Published, Recovery};
 pub use signer::{RecoverError, Recovered, kept, recover};
+pub use statement::Statement;
 pub use task::{Checkpoints, Health, State};
 pub use trouble::{Head, Refusal, Trouble};
 

@@ -40,8 +40,11 @@ pub enum NoteError {
     /// A note, but of something else (C2SP tlog-checkpoint).
     #[error("not a checkpoint: origin, size and root are expected on a line each")]
     NoCheckpoint,
+    /// A note, but no statement of a recovery.
+    #[error("not a statement of a recovery")]
+    NoStatement,
     /// Another log's.
-    #[error("the checkpoint is of {found}, not of {expected}")]
+    #[error("it is of {found}, not of {expected}")]
     Origin {
         /// Whose was expected.
         expected: String,
@@ -49,10 +52,10 @@ pub enum NoteError {
         found: String,
     },
     /// It has no signature by the key.
-    #[error("the checkpoint is not signed by {0}")]
+    #[error("it is not signed by {0}")]
     Unsigned(String),
     /// It has a signature that is not the key's.
-    #[error("the signature of {0} is wrong: the checkpoint was changed, or was signed by another key")]
+    #[error("the signature of {0} is wrong: the text was changed, or was signed by another key")]
     WrongSignature(String),
 }
 
@@ -184,12 +187,12 @@ impl std::ops::Deref for SignedCheckpoint {
     }
 }
 
-fn note(text: &str) -> Result<Note, NoteError> {
+pub(super) fn note(text: &str) -> Result<Note, NoteError> {
     Note::from_bytes(text.as_bytes()).map_err(|_| NoteError::Malformed)
 }
 
 /// The key's signature of a note.
-fn check(note: &Note, key: &VerifierKey) -> Result<Signature, NoteError> {
+pub(super) fn check(note: &Note, key: &VerifierKey) -> Result<Signature, NoteError> {
     let name = key.name().to_owned();
     match note.verify(&Only(key)) {
         Ok((mut valid, _)) => valid.pop().ok_or(NoteError::Unsigned(name)),

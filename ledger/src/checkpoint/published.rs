@@ -17,6 +17,9 @@ pub struct Published {
     pub text: String,
     /// When it was signed.
     pub signed_at: DateTime<Utc>,
+    /// The verifier keys of the log and of its witnesses, as the signing instance knows them. Whoever verifies should
+    /// have them from their owners.
+    pub keys: Vec<String>,
 }
 
 /// The checkpoint that stands for a day.
@@ -49,6 +52,8 @@ pub struct Recovery {
     pub size: u64,
     /// Its root.
     pub root: Hash,
+    /// What the log's key says of it: a [`super::Statement`].
+    pub statement: Option<String>,
 }
 
 impl Ledger {
@@ -89,7 +94,8 @@ impl Ledger {
     /// When the database fails.
     pub async fn recoveries(&self) -> Result<Vec<Recovery>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT generation, recorded_at, reason, kept, size, root FROM ledger.recovery ORDER BY generation",
+            "SELECT generation, recorded_at, reason, kept, size, root, statement FROM ledger.recovery \
+             ORDER BY generation",
         )
         .fetch_all(self.pool())
         .await?;
@@ -101,14 +107,34 @@ impl Ledger {
                 kept: row.try_get(3)?,
                 size: row.try_get::<i64, _>(4)?.unsigned_abs(),
                 root: row.try_get(5)?,
+                statement: row.try_get(6)?,
             })
         };
         rows.into_iter().map(recovery).collect()
     }
 }
 
+/// A ledger that was restored from its own half of a backup, without keys.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Archive {
+    /// The backup's folder.
+    pub backup: String,
+    /// When.
+    pub restored_at: DateTime<Utc>,
+}
+
+impl Ledger {
+    /// Whether this is an archive without keys.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn archive(&self) -> Result<Option<Archive>, sqlx::Error> {
+        sqlx::query_as("SELECT backup, restored_at FROM ledger.archive").fetch_optional(self.pool()).await
+    }
+}
+
 pub(super) async fn published(pool: &PgPool) -> Result<Option<Published>, sqlx::Error> {
-    let row = sqlx::query("SELECT generation, size, note, signed_at FROM ledger.checkpoint");
+    let row = sqlx::query("SELECT generation, size, note, signed_at, keys FROM ledger.checkpoint");
     let row = row.fetch_optional(pool).await?;
     row.map(|row| {
         Ok(Published {
@@ -116,6 +142,7 @@ pub(super) async fn published(pool: &PgPool) -> Result<Option<Published>, sqlx::
             size: row.try_get::<i64, _>(1)?.unsigned_abs(),
             text: row.try_get(2)?,
             signed_at: row.try_get(3)?,
+            keys: row.try_get(4)?,
         })
     })
     .transpose()
@@ -127,19 +154,21 @@ pub(super) async fn publish(
     generation: u64,
     signed: &SignedCheckpoint,
     at: DateTime<Utc>,
+    keys: &[String],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         // Nobody waits for the disk: the kept checkpoint is there already, and is published again after a crash.
-        "INSERT INTO ledger.checkpoint AS c (generation, size, note, signed_at) SELECT $1, $2, $3, $4 \
+        "INSERT INTO ledger.checkpoint AS c (generation, size, note, signed_at, keys) SELECT $1, $2, $3, $4, $5 \
              FROM (SELECT set_config('synchronous_commit', 'off', true)) AS lazy \
          ON CONFLICT (singleton) DO UPDATE SET generation = excluded.generation, size = excluded.size, \
-             note = excluded.note, signed_at = excluded.signed_at \
+             note = excluded.note, signed_at = excluded.signed_at, keys = excluded.keys \
          WHERE (c.generation, c.size) <= (excluded.generation, excluded.size)",
     )
     .bind(generation as i64)
     .bind(signed.size as i64)
     .bind(signed.text())
     .bind(at)
+    .bind(keys)
     .execute(pool)
     .await?;
     Ok(())
@@ -180,23 +209,18 @@ pub(super) async fn generation(pool: &PgPool) -> Result<u64, sqlx::Error> {
 }
 
 /// Records a recovery.
-pub(super) async fn record_recovery(
-    pool: &PgPool,
-    generation: u64,
-    at: DateTime<Utc>,
-    reason: &str,
-    kept: &str,
-    (size, root): (u64, Hash),
-) -> Result<(), sqlx::Error> {
+pub(super) async fn record_recovery(pool: &PgPool, recovery: &Recovery) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO ledger.recovery (generation, recorded_at, reason, kept, size, root) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO ledger.recovery (generation, recorded_at, reason, kept, size, root, statement) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
-    .bind(generation as i64)
-    .bind(at)
-    .bind(reason)
-    .bind(kept)
-    .bind(size as i64)
-    .bind(root)
+    .bind(recovery.generation as i64)
+    .bind(recovery.recorded_at)
+    .bind(&recovery.reason)
+    .bind(&recovery.kept)
+    .bind(recovery.size as i64)
+    .bind(recovery.root)
+    .bind(&recovery.statement)
     .execute(pool)
     .await?;
     Ok(())

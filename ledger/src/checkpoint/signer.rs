@@ -10,9 +10,10 @@
 //! In this order, because each step may be the last before a crash: what anyone has seen is kept, and what is kept is
 //! what the next round goes on from.
 
-use super::key::SigningKey;
+use super::key::{SigningKey, VerifierKey};
 use super::note::{Checkpoint, NoteError, SignedCheckpoint};
-use super::published::{self, Published};
+use super::published::{self, Published, Recovery};
+use super::statement::Statement;
 use super::timestamp::Authority;
 use super::trouble::{Head, Refusal, Trouble};
 use super::witness::Witnesses;
@@ -88,14 +89,16 @@ impl Signer {
             Some(kept) if kept.size == found.size => kept,
             _ => {
                 let checkpoint = Checkpoint { origin: origin.clone(), size: found.size, root: found.root };
-                let signed = checkpoint.sign(&key).ok_or(Trouble::Origin(origin))?;
+                let signed = checkpoint.sign(&key).ok_or_else(|| Trouble::Origin(origin.clone()))?;
                 self.settings.keep.store(signed.text()).await?;
                 signed
             }
         };
         let (complete, failures) = self.witness(&mut signed).await?;
         let now = self.ledger.now();
-        published::publish(self.ledger.pool(), generation, &signed, now).await?;
+        let witnesses = self.settings.witnesses.iter().map(|witness| witness.key.to_string());
+        let keys: Vec<String> = [key.verifier(&origin).to_string()].into_iter().chain(witnesses).collect();
+        published::publish(self.ledger.pool(), generation, &signed, now, &keys).await?;
         let complete = self.daily(&signed).await? && complete;
         Ok(Round::Published { size: signed.size, complete, failures })
     }
@@ -255,17 +258,50 @@ pub async fn recover(ledger: &Ledger, settings: &Settings, reason: &str) -> Resu
     // The leaves count, not what the head says of them.
     let root = ledger.tree().root(size).await.map_err(Trouble::from)?;
     // A database restored from before an earlier recovery does not know of it; the kept checkpoint does.
-    let of_kept = kept.as_deref().and_then(|text| Checkpoint::claimed_origin(text).ok());
-    let of_kept = of_kept.and_then(|claimed| generation_of(&settings.origin, &claimed)).unwrap_or(0);
-    let next = generation.max(of_kept).max(published.map_or(0, |published| published.generation)) + 1;
+    let known = kept.as_deref().or(published.as_ref().map(|published| published.text.as_str()));
+    let last = known.and_then(|text| Checkpoint::unverified(text).ok());
+    let of_kept = last.as_ref().and_then(|last| generation_of(&settings.origin, &last.origin)).unwrap_or(0);
+    let of_published = published.as_ref().map_or(0, |published| published.generation);
+    let next = generation.max(of_kept).max(of_published) + 1;
     let origin = origin_of(&settings.origin, next);
     let signed = Checkpoint { origin: origin.clone(), size, root }.sign(&key);
     let signed = signed.ok_or_else(|| Trouble::Origin(origin.clone()))?;
-    published::record_recovery(pool, next, ledger.now(), reason, kept.as_deref().unwrap_or(""), (size, root))
-        .await
-        .map_err(Trouble::from)?;
+    let recorded_at = ledger.now();
+    let statement = Statement {
+        origin: origin.clone(),
+        at: recorded_at,
+        goes_on: (size, root),
+        keys: keys_of(known, last.as_ref(), &key, published.as_ref()),
+        given_up: last,
+        reason: reason.to_owned(),
+    };
+    let statement = statement.sign(&key);
+    let kept = kept.unwrap_or_default();
+    let reason = reason.to_owned();
+    let recovery = Recovery { generation: next, recorded_at, reason, kept, size, root, statement };
+    published::record_recovery(pool, &recovery).await.map_err(Trouble::from)?;
     settings.keep.store(signed.text()).await.map_err(Trouble::from)?;
     Ok(Recovered { key: key.verifier(&origin).to_string(), origin, size })
+}
+
+/// The keys that check the checkpoints of the log that is given up: its own, where it signed the last one, and those
+/// that the database knows by its name.
+fn keys_of(
+    text: Option<&str>,
+    last: Option<&Checkpoint>,
+    key: &SigningKey,
+    published: Option<&Published>,
+) -> Vec<VerifierKey> {
+    let Some((text, last)) = text.zip(last) else { return Vec::new() };
+    let own = key.verifier(&last.origin);
+    let known = published.into_iter().flat_map(|published| &published.keys).filter_map(|key| key.parse().ok());
+    let mut keys: Vec<VerifierKey> = Vec::new();
+    for key in std::iter::once(own).chain(known) {
+        if SignedCheckpoint::verify(text, &key).is_ok() && !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// The generation that an origin tells.

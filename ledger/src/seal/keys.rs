@@ -3,6 +3,7 @@
 use super::{Cipher, KEY_LEN, MasterKeys, SealError, random};
 use crate::copy::{Fields, copy_out};
 use domain::ids::SubjectId;
+use rustc_hash::FxBuildHasher;
 use sqlx::PgPool;
 use sqlx::types::Uuid;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -23,6 +24,12 @@ pub(crate) enum Known {
     Destroyed,
 }
 
+/// Subjects are random numbers of our own making: nobody can choose them so that they collide, and a hash of few
+/// instructions will do.
+pub(crate) type KnownKeys = HashMap<SubjectId, Known, FxBuildHasher>;
+/// Whose keys are wanted.
+pub(crate) type Subjects = HashSet<SubjectId, FxBuildHasher>;
+
 /// A key that no transaction has stored yet.
 #[derive(Clone)]
 pub(crate) struct NewKey {
@@ -41,7 +48,7 @@ pub(crate) struct KeyStore {
 
 /// Keys in memory, oldest out first; cleared from memory when dropped.
 struct Cache {
-    keys: HashMap<SubjectId, Known>,
+    keys: KnownKeys,
     order: VecDeque<SubjectId>,
     capacity: usize,
     /// Raised whenever keys are forgotten, so that a read that began before can't put one back.
@@ -50,7 +57,7 @@ struct Cache {
 
 impl KeyStore {
     pub(crate) fn new(pool: PgPool, master: MasterKeys, capacity: usize) -> Self {
-        let cache = Cache { keys: HashMap::new(), order: VecDeque::new(), capacity, generation: 0 };
+        let cache = Cache { keys: KnownKeys::default(), order: VecDeque::new(), capacity, generation: 0 };
         Self { pool, master, cache: Arc::new(Mutex::new(cache)) }
     }
 
@@ -63,10 +70,7 @@ impl KeyStore {
 
     /// What is known of these subjects' keys, from the cache and in one query for the rest. A subject that never
     /// had a key is missing from the answer.
-    pub(crate) async fn get(
-        &self,
-        subjects: impl IntoIterator<Item = SubjectId>,
-    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
+    pub(crate) async fn get(&self, subjects: impl IntoIterator<Item = SubjectId>) -> Result<KnownKeys, KeyError> {
         self.get_but(subjects, &HashSet::new()).await
     }
 
@@ -75,8 +79,8 @@ impl KeyStore {
         &self,
         subjects: impl IntoIterator<Item = SubjectId>,
         new: &HashSet<SubjectId>,
-    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
-        let mut found = HashMap::new();
+    ) -> Result<KnownKeys, KeyError> {
+        let mut found = KnownKeys::default();
         let mut missing = Vec::new();
         let generation = {
             let cache = self.lock();
@@ -126,14 +130,10 @@ impl KeyStore {
     }
 
     /// [`KeyStore::get`] for events recorded from one time to another (microseconds since the Unix epoch). Whoever
-    /// first appears among them got their key with them: those keys lie side by side and come at a stroke.
-    pub(crate) async fn get_created(
-        &self,
-        subjects: HashSet<SubjectId>,
-        from: i64,
-        to: i64,
-    ) -> Result<HashMap<SubjectId, Known>, KeyError> {
-        let (mut found, generation) = self.cached(&subjects);
+    /// first appears among them got their key with them: those keys lie side by side and come at a stroke. They are not
+    /// put into the cache: whoever replays a ledger sees most people once, and would push out those who are there now.
+    pub(crate) async fn get_created(&self, subjects: Subjects, from: i64, to: i64) -> Result<KnownKeys, KeyError> {
+        let mut found = self.cached(&subjects);
         if subjects.len() - found.len() >= MANY {
             let statement = format!(
                 "COPY (SELECT subject, wrapped FROM keys.subject_key WHERE created_at BETWEEN \
@@ -152,26 +152,16 @@ impl KeyStore {
                     found.insert(subject, self.known(subject, wrapped)?);
                 }
             }
-            self.remember(&found, generation);
         }
         let others: Vec<SubjectId> = subjects.into_iter().filter(|subject| !found.contains_key(subject)).collect();
         found.extend(self.get(others).await?);
         Ok(found)
     }
 
-    fn cached(&self, subjects: &HashSet<SubjectId>) -> (HashMap<SubjectId, Known>, u64) {
+    fn cached(&self, subjects: &Subjects) -> KnownKeys {
         let cache = self.lock();
         let known = subjects.iter().filter_map(|subject| Some((*subject, cache.keys.get(subject)?.clone())));
-        (known.collect(), cache.generation)
-    }
-
-    fn remember(&self, read: &HashMap<SubjectId, Known>, generation: u64) {
-        let mut cache = self.lock();
-        if cache.generation == generation {
-            for (subject, known) in read {
-                cache.insert(*subject, known.clone());
-            }
-        }
+        known.collect()
     }
 
     fn known(&self, subject: SubjectId, wrapped: Option<&[u8]>) -> Result<Known, SealError> {
@@ -281,7 +271,7 @@ mod tests {
     #[test]
     fn a_subject_forgotten_and_read_again_is_the_youngest() {
         let subject = |n| SubjectId(Uuid::from_u128(n));
-        let mut cache = Cache { keys: HashMap::new(), order: VecDeque::new(), capacity: 2, generation: 0 };
+        let mut cache = Cache { keys: KnownKeys::default(), order: VecDeque::new(), capacity: 2, generation: 0 };
         cache.insert(subject(1), Known::Destroyed);
         cache.insert(subject(2), Known::Destroyed);
         cache.remove(subject(1));

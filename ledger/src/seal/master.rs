@@ -163,6 +163,22 @@ impl MasterKeys {
         Ok(ring.keys.len() > before)
     }
 
+    /// Takes the key that the one in force replaced to those at hand, where its file is still beside.
+    pub(crate) fn add_old(&self) -> Result<(), MasterKeysError> {
+        let Some(MasterSource::File(path)) = self.source() else { return Ok(()) };
+        let pair = match read_file(&beside(path, ".old")) {
+            Ok(pair) => pair,
+            Err(error) if is_missing(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let (name, cipher) = member(&self.0.lookup, &pair);
+        let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
+        if !ring.keys.iter().any(|(known, _)| *known == name) {
+            ring.keys.push((name, cipher));
+        }
+        Ok(())
+    }
+
     /// Where they come from.
     pub fn source(&self) -> Option<&MasterSource> {
         self.0.source.as_ref()
@@ -298,6 +314,11 @@ impl MasterSource {
             true => Ok(pairs),
             false => Err(MasterKeysError::OtherLookup),
         }
+    }
+
+    /// Whether another key can be made there.
+    pub(crate) fn can_make(&self) -> bool {
+        matches!(self, Self::File(_))
     }
 
     /// Makes the file of the other key, with a fresh wrapping key and the same look-up key, unless it is there. Only

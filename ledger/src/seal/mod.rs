@@ -22,7 +22,7 @@ mod master;
 pub(crate) mod rotation;
 
 pub(crate) use frame::{Place, Room, Sealed, parse, seal_segments, segments};
-pub(crate) use keys::{KeyStore, Known, NewKey};
+pub(crate) use keys::{KeyStore, Known, KnownKeys, NewKey, Subjects};
 pub use master::{MasterKeys, MasterKeysError, MasterSource};
 pub use rotation::{Rotated, RotationError};
 

@@ -9,10 +9,13 @@
 //!
 //! The state is a row of `keys.master_key`, which every open ledger looks at each second: it reads its keys again when
 //! it lacks one, and seals with the one it is told. A pass takes bounded batches, each row changed only if it is still
-//! as it was read; killed at any moment, the rotation goes on with the next call.
+//! as it was read; killed at any moment, the rotation goes on with the next call. After its end the same call is a pass
+//! and no more: a key that was in force once is remembered by name and never taken for a new one, and a further key
+//! file is made only on demand.
 
 use super::{MasterKeys, MasterKeysError, SealError};
 use crate::{outbox, vault};
+use chrono::{DateTime, Utc};
 use domain::ids::{SecretId, SubjectId};
 use sqlx::PgPool;
 use std::path::PathBuf;
@@ -61,6 +64,9 @@ pub struct Rotated {
     pub sealing: String,
     /// The old key's file, if it was one: of no use any more.
     pub old_file: Option<PathBuf>,
+    /// Where there was no other key to go over to: when the last rotation had ended. Then this was a look through all
+    /// rows and nothing else.
+    pub ended_before: Option<DateTime<Utc>>,
 }
 
 /// `keys.master_key`
@@ -69,10 +75,14 @@ struct State {
     sealing: String,
     also: Option<String>,
     switched: bool,
+    retired: Vec<String>,
+    rotated_at: Option<DateTime<Utc>>,
 }
 
 async fn state(pool: &PgPool) -> sqlx::Result<Option<State>> {
-    sqlx::query_as("SELECT sealing, also, switched FROM keys.master_key").fetch_optional(pool).await
+    sqlx::query_as("SELECT sealing, also, switched, retired, rotated_at FROM keys.master_key")
+        .fetch_optional(pool)
+        .await
 }
 
 /// Puts the key that seals on record where none is yet, and refuses one that is not in force.
@@ -157,12 +167,18 @@ async fn follow(pool: &PgPool, master: &MasterKeys, instance: Uuid, state: &Stat
 pub(crate) async fn rotate(
     pool: &PgPool,
     master: &MasterKeys,
+    another: bool,
     mut progress: impl FnMut(u64),
 ) -> Result<Rotated, RotationError> {
     check(pool, master).await?;
-    let under_way = state(pool).await?.filter(|state| state.also.is_some());
-    if !under_way.as_ref().is_some_and(|state| state.switched) {
-        announce(pool, master).await?;
+    let state = state(pool).await?.ok_or(sqlx::Error::RowNotFound)?;
+    let mut ended_before = None;
+    if state.also.is_none() && !has_successor(master, &state, another)? {
+        ended_before = Some(state.rotated_at.ok_or(RotationError::NoNewKey)?);
+        // Should a row be left that only the old key opens, it is at hand where it is beside the new one.
+        master.add_old()?;
+    } else if state.also.is_none() || !state.switched {
+        announce(pool, master, &state.retired).await?;
     }
     let mut renewed = 0;
     loop {
@@ -176,20 +192,40 @@ pub(crate) async fn rotate(
         }
     }
     let old_file = master.source().map_or(Ok(None), super::MasterSource::promote_next)?;
-    sqlx::query("UPDATE keys.master_key SET also = NULL, switched = false, changed_at = now()").execute(pool).await?;
+    sqlx::query(
+        "UPDATE keys.master_key SET retired = retired || also, rotated_at = now(), also = NULL, switched = false, \
+         changed_at = now() WHERE also IS NOT NULL",
+    )
+    .execute(pool)
+    .await?;
     sqlx::query("DELETE FROM keys.master_key_user").execute(pool).await?;
     master.forget_others();
-    Ok(Rotated { renewed, sealing: master.names().first().cloned().unwrap_or_default(), old_file })
+    let sealing = master.names().first().cloned().unwrap_or_default();
+    Ok(Rotated { renewed, sealing, old_file, ended_before })
+}
+
+/// Whether there is a key to go over to: one at hand that was never in force, or a file that may be made.
+fn has_successor(master: &MasterKeys, state: &State, another: bool) -> Result<bool, RotationError> {
+    master.reload()?;
+    if successor(master, &state.sealing, &state.retired).is_some() {
+        return Ok(true);
+    }
+    let may_make = another || state.rotated_at.is_none();
+    Ok(may_make && master.source().is_some_and(super::MasterSource::can_make))
+}
+
+fn successor(master: &MasterKeys, sealing: &str, retired: &[String]) -> Option<String> {
+    master.names().into_iter().find(|name| name != sealing && !retired.contains(name))
 }
 
 /// Until everybody who uses the keys has both and seals with the new one.
-async fn announce(pool: &PgPool, master: &MasterKeys) -> Result<(), RotationError> {
+async fn announce(pool: &PgPool, master: &MasterKeys, retired: &[String]) -> Result<(), RotationError> {
     if let Some(source) = master.source() {
         source.make_next()?;
     }
     master.reload()?;
-    let names = master.names();
-    let (Some(old), Some(new)) = (names.first(), names.get(1)) else { return Err(RotationError::NoNewKey) };
+    let old = &master.names().into_iter().next().ok_or(RotationError::NoNewKey)?;
+    let new = &successor(master, old, retired).ok_or(RotationError::NoNewKey)?;
     sqlx::query("DELETE FROM keys.master_key_user").execute(pool).await?;
     sqlx::query("UPDATE keys.master_key SET sealing = $1, also = $2, switched = false, changed_at = now()")
         .bind(old)

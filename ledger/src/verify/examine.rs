@@ -8,7 +8,7 @@ use crate::error::ReadError;
 use crate::leaf::{Entry, Hash, NO_LEAF, finish};
 use crate::merkle::Frontier;
 use crate::record::{AnyEvent, Ciphers, Raw};
-use crate::seal::{Cipher, Known, SealError, Sealed, parse, segments};
+use crate::seal::{Cipher, KnownKeys, SealError, Sealed, parse, segments};
 use crate::tree::TILE_WIDTH;
 use crate::{Ledger, Upcasters};
 use domain::context::{Actor, Reason};
@@ -63,7 +63,7 @@ impl Examined {
 }
 
 /// Keys as far as they can be used, and those that can't.
-type Keys = (HashMap<SubjectId, Known>, Findings);
+type Keys = (KnownKeys, Findings);
 
 impl Ledger {
     /// Reads and examines the positions `from..from + count`.
@@ -93,7 +93,7 @@ impl Ledger {
         let all = self.keys().get_created(wanted.keys().copied().collect(), from, to).await.map_err(ReadError::from);
         let mut keys = match all {
             Ok(keys) => return Ok((keys, Findings::default())),
-            Err(ReadError::Seal(_)) => HashMap::new(),
+            Err(ReadError::Seal(_)) => KnownKeys::default(),
             Err(error) => return Err(error),
         };
         let mut findings = Findings::default();

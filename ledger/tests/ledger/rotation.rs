@@ -71,7 +71,7 @@ async fn instances_at_work_follow_a_rotation_and_the_old_key_opens_nothing_more(
         joined
     });
     let operator = instance(&database, file(&path)).await;
-    let rotated = operator.rotate_master(|_| {}).await.unwrap();
+    let rotated = operator.rotate_master(false, |_| {}).await.unwrap();
     stop.store(true, Ordering::Relaxed);
     all.extend(work.await.unwrap());
     assert!(rotated.renewed >= 2_100, "{rotated:?}");
@@ -103,7 +103,7 @@ async fn a_rotation_cut_off_anywhere_goes_on() {
     let rotation = cut_off.clone();
     let (told, mut seen) = tokio::sync::watch::channel(0_u64);
     let rotating =
-        tokio::spawn(async move { rotation.rotate_master(|rows| told.send_modify(|seen| *seen += rows)).await });
+        tokio::spawn(async move { rotation.rotate_master(false, |rows| told.send_modify(|seen| *seen += rows)).await });
     seen.wait_for(|seen| *seen > 500).await.unwrap();
     rotating.abort();
     let _ = rotating.await;
@@ -113,10 +113,28 @@ async fn a_rotation_cut_off_anywhere_goes_on() {
     all.push(join(&between, "Entre-temps").await);
     between.close().await;
     let last = instance(&database, file(&path)).await;
-    last.rotate_master(|_| {}).await.unwrap();
+    let done = last.rotate_master(false, |_| {}).await.unwrap();
+    assert_eq!(done.ended_before, None);
     assert_readable(&last, &all).await;
-    let again = last.rotate_master(|_| {}).await.unwrap();
-    assert!(again.renewed >= 3_603, "and again, to a third key: {again:?}");
+    // Called again it makes no third key: it looks whether anything is left under the old one.
+    let key = std::fs::read(&path).unwrap();
+    let looked = last.rotate_master(false, |_| {}).await.unwrap();
+    assert!(looked.renewed == 0 && looked.ended_before.is_some() && looked.sealing == done.sealing, "{looked:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), key);
+    // A program that slept through the rotation writes with the old key: the next look finds and mends it.
+    let old = file(&path.with_extension("key.old"));
+    let owner = owner(&database).await;
+    let (id, body): (Uuid, Vec<u8>) =
+        sqlx::query_as("SELECT id, body FROM vault.secret LIMIT 1").fetch_one(&owner).await.unwrap();
+    let context = format!("vault/password/{id}");
+    let secret = last.master().open_secret(&context, &body).unwrap();
+    let late = sqlx::query("UPDATE vault.secret SET body = $2 WHERE id = $1").bind(id);
+    late.bind(old.seal_secret(&context, &secret).unwrap()).execute(&owner).await.unwrap();
+    assert_eq!(last.rotate_master(false, |_| {}).await.unwrap().renewed, 1);
+    assert_readable(&last, &all).await;
+    let again = last.rotate_master(true, |_| {}).await.unwrap();
+    assert!(again.renewed >= 3_603, "and once more, on demand, to a third key: {again:?}");
+    assert_ne!(std::fs::read(&path).unwrap(), key);
     assert_readable(&last, &all).await;
 }
 
@@ -128,15 +146,34 @@ async fn nobody_is_left_behind_and_a_fixed_key_says_what_to_do() {
     let hex: String = std::fs::read(&path).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     // Started with the key in its environment: it can't learn another.
     let fixed = instance(&database, MasterKeys::from_hex(&hex).unwrap()).await;
-    let refused = operator.rotate_master(|_| {}).await.unwrap_err();
+    let refused = operator.rotate_master(false, |_| {}).await.unwrap_err();
     assert!(matches!(refused, RotationError::LeftBehind(1)), "{refused}");
-    let alone = fixed.rotate_master(|_| {}).await.unwrap_err();
+    let alone = fixed.rotate_master(false, |_| {}).await.unwrap_err();
     assert!(matches!(alone, RotationError::NoNewKey), "{alone}");
     let kept = join(&fixed, "Comme avant").await;
     assert_readable(&operator, std::slice::from_ref(&kept)).await;
     fixed.close().await;
-    operator.rotate_master(|_| {}).await.unwrap();
+    operator.rotate_master(false, |_| {}).await.unwrap();
     assert_readable(&operator, std::slice::from_ref(&kept)).await;
+}
+
+/// Two keys for ever from one place: a rotation goes to the second once, and never back.
+#[tokio::test]
+async fn a_key_that_was_in_force_is_never_taken_for_a_new_one() {
+    let database = fresh_database().await;
+    let (one, two) = ("0f".repeat(64), format!("{}{}", "1e".repeat(32), "0f".repeat(32)));
+    let both = || MasterKeys::from_hex(&format!("{one} {two}")).unwrap();
+    let first = instance(&database, both()).await;
+    let member = join(&first, "Fictive").await;
+    let rotated = first.rotate_master(false, |_| {}).await.unwrap();
+    assert_eq!(rotated.sealing, MasterKeys::from_hex(&two).unwrap().names()[0]);
+    first.close().await;
+    let later = instance(&database, both()).await;
+    for another in [false, true] {
+        let looked = later.rotate_master(another, |_| {}).await.unwrap();
+        assert!(looked.ended_before.is_some() && looked.sealing == rotated.sealing, "{looked:?}");
+    }
+    assert_readable(&later, &[member]).await;
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub use rows::{AccountChildRow, AccountGuardianRow, AccountRow};
 
 use crate::projection::{Fault, Projection, stream_uuid};
 use crate::row::Table;
+use crate::writes::Writes;
 use domain::Event;
 use domain::account::AccountEvent;
 use ledger::RecordedEvent;
@@ -76,10 +77,10 @@ impl Projection for Accounts {
         }
     }
 
-    async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        self.accounts.store(connection).await?;
-        self.guardians.store(connection).await?;
-        self.children.store(connection).await
+    fn write(self, writes: &mut Writes) {
+        self.accounts.write(writes);
+        self.guardians.write(writes);
+        self.children.write(writes);
     }
 }
 

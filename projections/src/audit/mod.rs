@@ -11,6 +11,7 @@ pub use search::{Search, Step};
 
 use crate::projection::{Fault, Projection};
 use crate::row::Table;
+use crate::writes::Writes;
 use domain::Event;
 use domain::account::{AccountEvent, Holder};
 use domain::establishment::EstablishmentEvent;
@@ -65,10 +66,10 @@ impl Projection for Audit {
         self.import_run(event)
     }
 
-    async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        self.timeline.store(connection).await?;
-        self.marks.store(connection).await?;
-        self.imports.store(connection).await
+    fn write(self, writes: &mut Writes) {
+        self.timeline.write(writes);
+        self.marks.write(writes);
+        self.imports.write(writes);
     }
 }
 

@@ -8,6 +8,7 @@ pub use rows::{EnrolmentRow, GuardianRow, HeldLinkRow, LinkRow, PupilRow};
 
 use crate::projection::{Fault, Projection, stream_uuid};
 use crate::row::Table;
+use crate::writes::Writes;
 use domain::Event;
 use domain::guardian::GuardianEvent;
 use domain::pupil::PupilEvent;
@@ -83,12 +84,12 @@ impl Projection for People {
         }
     }
 
-    async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        self.pupils.store(connection).await?;
-        self.enrolments.store(connection).await?;
-        self.guardians.store(connection).await?;
-        self.links.store(connection).await?;
-        self.held.store(connection).await
+    fn write(self, writes: &mut Writes) {
+        self.pupils.write(writes);
+        self.enrolments.write(writes);
+        self.guardians.write(writes);
+        self.links.write(writes);
+        self.held.write(writes);
     }
 }
 

@@ -8,6 +8,7 @@ pub use rows::{EstablishmentRow, RelyingPartyRow};
 
 use crate::projection::{Fault, Projection, stream_uuid};
 use crate::row::Table;
+use crate::writes::Writes;
 use domain::Event;
 use domain::establishment::EstablishmentEvent;
 use domain::relying_party::RelyingPartyEvent;
@@ -75,9 +76,9 @@ impl Projection for Services {
         }
     }
 
-    async fn store(self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        self.establishments.store(connection).await?;
-        self.relying_parties.store(connection).await
+    fn write(self, writes: &mut Writes) {
+        self.establishments.write(writes);
+        self.relying_parties.write(writes);
     }
 }
 

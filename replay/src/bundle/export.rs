@@ -108,7 +108,8 @@ pub async fn export(
     let checkpoint = published(ledger).await?;
     let mut files = Files::new();
     let pending = proofs(ledger, &index.events, checkpoint.as_ref(), &mut files).await?;
-    let erased = write_events(&events, &erased_by, open, &mut files)?;
+    let archive = ledger.archive().await?.is_some();
+    let erased = write_events(&events, &erased_by, open, archive, &mut files)?;
     let material = Material { index, checkpoint, events, erased };
     write_rest(&material, vkeys, &mut files)?;
     for language in Language::ALL {
@@ -245,16 +246,20 @@ async fn proofs(
     Ok(pending.len() as u64)
 }
 
-/// Writes the events; which of their segments are erased.
+/// Writes the events; which of their segments are erased. In an archive without keys, what no event erased is withheld.
 fn write_events(
     events: &[CanonicalEvent],
     erased_by: &HashMap<Uuid, u64>,
     open: bool,
+    archive: bool,
     files: &mut Files,
 ) -> anyhow::Result<Vec<ErasedSegment>> {
     let mut erased = Vec::new();
     for event in events {
-        let file = EventFile::new(event, open, |subject| erased_by.get(&subject).copied());
+        let mut file = EventFile::new(event, open, |subject| erased_by.get(&subject).copied());
+        for segment in file.segments.iter_mut().filter(|segment| archive && segment.erased_by.is_none()) {
+            segment.state = SegmentState::Withheld;
+        }
         for (segment, content) in file.segments.iter().enumerate() {
             if content.state == SegmentState::Erased {
                 let (position, subject) = (event.position, content.subject);

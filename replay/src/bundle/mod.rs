@@ -26,4 +26,4 @@ mod verify;
 pub use archive::{BadArchive, Files};
 pub use export::{Exported, Subject, export};
 pub use format::{About, EventFile, Index, SegmentFile};
-pub use verify::{Answer, EventAnswer, Trust, Verdict, verify};
+pub use verify::{Answer, EventAnswer, Trust, Verdict, own_log_keys, verify};

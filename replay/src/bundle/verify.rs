@@ -170,6 +170,13 @@ pub fn verify(bytes: &[u8], trust: &Trust) -> Verdict {
     verdict
 }
 
+/// The keys of logs that a bundle itself gives: nobody vouches for them.
+pub fn own_log_keys(bundle: &[u8]) -> Vec<VerifierKey> {
+    let Ok(files) = unpack(bundle) else { return Vec::new() };
+    let text = files.get("vkeys").map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).filter(|key: &VerifierKey| !key.is_cosigner()).collect()
+}
+
 fn index(files: &Files) -> Result<Index, String> {
     let bytes = files.get("bundle.json").ok_or("`bundle.json` is missing")?;
     let index: Index = serde_json::from_slice(bytes).map_err(|error| format!("bundle.json: {error}"))?;

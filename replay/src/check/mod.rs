@@ -13,6 +13,7 @@ mod erasures;
 mod manifests;
 mod report;
 
+pub use checkpoints::Recovered;
 pub use report::Format;
 
 use crate::bundle::Trust;
@@ -42,6 +43,8 @@ pub enum CheckError {
 pub struct Believed {
     /// Public keys of the ledger and its witnesses.
     pub trust: Trust,
+    /// Whether the keys are only those that the database itself gives: then nobody vouches for them.
+    pub own_keys: bool,
     /// Checkpoints kept elsewhere, as texts.
     pub kept: Vec<String>,
 }
@@ -75,6 +78,8 @@ pub enum NotMade {
     NoCheckpoint,
     /// No public key was given to trust.
     NoKey,
+    /// The ledger was restored without its keys: nothing opens, and that is no erasure.
+    Archive,
 }
 
 /// What was found.
@@ -92,13 +97,19 @@ pub struct Checked {
     pub stops: Vec<Stop>,
     /// Events that views and their replays pass over, by whose decision and why.
     pub skips: Vec<Skip>,
+    /// Logs that were given up, and what goes on in their place.
+    pub recoveries: Vec<Recovered>,
+    /// Signatures were checked by keys that only the database itself gives.
+    pub own_keys: bool,
+    /// The backup that the ledger alone was restored from, without keys.
+    pub archive: Option<String>,
 }
 
 impl Checked {
     /// Whether nothing failed. A checkpoint that is not there, or whose key nobody gave, is told and no failure.
     pub fn is_sound(&self) -> bool {
         self.outcomes.values().all(|outcome| match outcome {
-            Outcome::Passed(_) | Outcome::NotMade(NotMade::NoCheckpoint | NotMade::NoKey) => true,
+            Outcome::Passed(_) | Outcome::NotMade(NotMade::NoCheckpoint | NotMade::NoKey | NotMade::Archive) => true,
             Outcome::Failed | Outcome::NotMade(NotMade::PositionsMissing) => false,
         })
     }
@@ -125,7 +136,7 @@ pub async fn check(
     mut progress: impl FnMut(Stage, u64) + Send,
 ) -> Result<Checked, CheckError> {
     let mut findings = Findings::default();
-    let checkpoints = checkpoints::read(ledger, pool, believed, &mut findings).await?;
+    let mut checkpoints = checkpoints::read(ledger, pool, believed, &mut findings).await?;
     let walked = ledger.verify_opened::<Event>(&checkpoints.sizes(), |done| progress(Stage::Ledger, done)).await?;
     let (size, streams, segments) = (walked.size, walked.streams, walked.opened + walked.erased);
     let mut checked = Checked {
@@ -135,6 +146,9 @@ pub async fn check(
         findings: walked.findings,
         stops: stops(pool).await?,
         skips: skips(pool).await?,
+        recoveries: Vec::new(),
+        own_keys: believed.own_keys,
+        archive: ledger.archive().await?.map(|archive| archive.backup),
     };
     checkpoints.compare(size, &walked.roots, walked.root.is_some(), &mut findings);
     checked.findings.merge(findings);
@@ -154,8 +168,14 @@ pub async fn check(
         checked.outcomes.insert(Check::Root, Outcome::NotMade(NotMade::PositionsMissing));
         checked.outcomes.insert(Check::Tiles, Outcome::NotMade(NotMade::PositionsMissing));
     }
-    let erasures = erasures::check(pool, &mut checked.findings).await?;
-    checked.conclude(Check::ErasureEvent, erasures);
+    if checked.archive.is_some() {
+        for check in [Check::ErasureEvent, Check::SegmentOpen, Check::SegmentCommitment, Check::SegmentNonce] {
+            checked.outcomes.insert(check, Outcome::NotMade(NotMade::Archive));
+        }
+    } else {
+        let erasures = erasures::check(pool, &mut checked.findings).await?;
+        checked.conclude(Check::ErasureEvent, erasures);
+    }
     let manifests = manifests::check(ledger, &mut checked.findings).await?;
     checked.conclude(Check::Manifest, manifests);
     if checked.findings.count(Check::PositionGap) > 0 {
@@ -163,25 +183,36 @@ pub async fn check(
         checked.outcomes.insert(Check::ViewRows, Outcome::NotMade(NotMade::PositionsMissing));
         return Ok(checked);
     }
+    let rows = compare_views(ledger, pool, progress, &mut checked.findings).await?;
+    checked.conclude(Check::ViewRows, rows);
+    Ok(checked)
+}
+
+/// Holds every view against its replay; how many rows were looked at.
+async fn compare_views(
+    ledger: &Ledger,
+    pool: &PgPool,
+    mut progress: impl FnMut(Stage, u64) + Send,
+    findings: &mut Findings,
+) -> Result<u64, CheckError> {
     let mut rows = 0;
     for name in Name::ALL {
         match compare(ledger, pool, name, |done| progress(Stage::View(name), done)).await {
             Ok(compared) => {
                 rows += compared.tables.iter().map(|table| table.rows).sum::<u64>();
-                differences(&compared, &mut checked.findings);
+                differences(&compared, findings);
             }
             // The ledger can't be replayed: what is wrong with it is told above.
             Err(
                 error @ (RebuildError::Fault { .. }
                 | RebuildError::Ledger(ReadError::Event { .. } | ReadError::Seal(_))),
             ) => {
-                checked.findings.push(Finding::of(Check::ViewRows, format!("{name}: {error}")));
+                findings.push(Finding::of(Check::ViewRows, format!("{name}: {error}")));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    checked.conclude(Check::ViewRows, rows);
-    Ok(checked)
+    Ok(rows)
 }
 
 /// Each row that differs is a finding, named by its key, which is an opaque id.

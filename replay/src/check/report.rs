@@ -35,12 +35,54 @@ impl Checked {
                 Outcome::NotMade(why) => (language.of("NON FAIT", "NOT MADE"), format!("({})", told(language, *why))),
             };
             text.push_str(&format!("{word:<9} {:<21} {} {why}\n", check.as_str(), meaning(language, *check)));
+            if *check == Check::CheckpointSignature && self.own_keys && matches!(outcome, Outcome::Passed(_)) {
+                text.push_str(&format!("          → {}\n", own_keys(language)));
+            }
             if *outcome == Outcome::Failed {
                 self.failure(language, *check, &mut text);
             }
         }
+        self.recovered(language, &mut text);
         self.poisoned(language, &mut text);
+        if let Some(backup) = &self.archive {
+            text.push_str(&match language {
+                Language::Fr => {
+                    format!("Archive sans clés, restaurée de {backup} : rien ne s’y ouvre ni ne s’y ajoute.\n")
+                }
+                Language::En => format!("Archive without keys, restored from {backup}: nothing opens or is added.\n"),
+            });
+        }
         text
+    }
+
+    /// Which logs were given up, and which checkpoints of them need not be extended any more.
+    fn recovered(&self, language: Language, text: &mut String) {
+        for recovery in &self.recoveries {
+            let (generation, reason) = (recovery.generation, &recovery.reason);
+            let at = recovery.at.format(language.of("%d/%m/%Y %H:%M UTC", "%Y-%m-%d %H:%M UTC"));
+            text.push_str(&match (&recovery.statement, language) {
+                (Some(stated), Language::Fr) => {
+                    format!("Reprise {generation} du {at}, signée : le registre est {} depuis. {reason}\n", stated.origin)
+                }
+                (Some(stated), Language::En) => {
+                    format!("Recovery {generation} of {at}, signed: the log is {} since. {reason}\n", stated.origin)
+                }
+                (None, Language::Fr) => format!(
+                    "Reprise {generation} du {at}, qu’aucune clé de confiance n’a signée : elle n’excuse rien. {reason}\n"
+                ),
+                (None, Language::En) => format!(
+                    "Recovery {generation} of {at}, signed by no trusted key: it excuses nothing. {reason}\n"
+                ),
+            });
+            for checkpoint in &recovery.given_up {
+                let word = language.of("abandonné, non prolongé :", "given up, not extended:");
+                text.push_str(&format!("          {word} {checkpoint}\n"));
+            }
+            if let Some(size) = recovery.extended {
+                let word = language.of("prolongé jusqu’à la taille", "extended up to size");
+                text.push_str(&format!("          {word} {size}\n"));
+            }
+        }
     }
 
     /// Where views stand still, and what they pass over by decision.
@@ -111,15 +153,34 @@ impl Checked {
             "root": self.root.map(hex::encode),
             "checks": checks.collect::<Vec<_>>(),
             "stopped_views": self.stops.iter().map(|stop| stop.view.as_str()).collect::<Vec<_>>(),
+            "recoveries": self.recoveries.iter().map(|recovery| json!({
+                "generation": recovery.generation,
+                "at": recovery.at,
+                "reason": recovery.reason,
+                "signed": recovery.statement.is_some(),
+                "origin": recovery.statement.as_ref().map(|stated| &stated.origin),
+                "given_up": recovery.given_up,
+                "extended_up_to": recovery.extended,
+            })).collect::<Vec<_>>(),
+            "keys_independent": !self.own_keys,
+            "archive": self.archive,
             "skipped_events": self.skips.iter().map(|skip| skip.fault.position).collect::<Vec<_>>(),
         })
     }
+}
+
+fn own_keys(language: Language) -> &'static str {
+    language.of(
+        "avec la clé que la base donne elle-même, non obtenue indépendamment : donnez-la avec --vkey",
+        "by the key that the database itself gives, not independently obtained: give it with --vkey",
+    )
 }
 
 fn told(language: Language, why: NotMade) -> &'static str {
     match why {
         NotMade::PositionsMissing => language.of("des positions manquent", "positions are missing"),
         NotMade::NoCheckpoint => language.of("aucun point de contrôle", "there is no checkpoint"),
+        NotMade::Archive => language.of("archive sans clés", "archive without keys"),
         NotMade::NoKey => language.of("donnez la clé publique avec --vkey", "give the public key with --vkey"),
     }
 }

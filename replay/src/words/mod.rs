@@ -3,6 +3,7 @@
 pub mod checks;
 mod en;
 mod fr;
+pub mod values;
 
 use crate::language::Language;
 use domain::Event;

@@ -3,7 +3,7 @@
 
 pub mod forger;
 
-use crate::support::Setting;
+use crate::support::{ORIGIN, Setting};
 use domain::context::{Actor, Context, Reason};
 use domain::establishment::{Establishment, EstablishmentEvent};
 use domain::guardian::{Guardian, GuardianContact, GuardianEvent, GuardianIdentity};
@@ -12,10 +12,12 @@ use domain::ids::{CommandId, GuardianId};
 use domain::personal::Personal;
 use forger::{Forger, flip};
 use ledger::Check::{self, *};
+use ledger::checkpoint::{Checkpoint, SigningKey, Statement};
 use ledger::postgres::Role;
 use ledger::{Ledger, Unit};
 use projections::poison::{skip, stops};
 use projections::{Name, RebuildError, Runner};
+use replay::bundle::Trust;
 use replay::check::{Believed, CheckError, Checked, Format, Outcome, Stage, check};
 use replay::language::Language;
 use std::time::Duration;
@@ -294,7 +296,7 @@ async fn an_old_backup_put_back_and_a_fork_fail_checkpoint_extends() {
     setting.live(60).await;
     let kept = setting.sign().await;
     let forger = Forger::new(&setting.database).await;
-    let believed = Believed { trust: Setting::trust(), kept: vec![kept] };
+    let believed = Believed { trust: Setting::trust(), own_keys: false, kept: vec![kept] };
     let found = believing(&setting, &believed).await;
     assert!(found.is_sound(), "{}", found.findings);
     for check in [CheckpointExtends, CheckpointSignature] {
@@ -334,6 +336,65 @@ async fn an_old_backup_put_back_and_a_fork_fail_checkpoint_extends() {
     assert_eq!(names(&found), [CheckpointSignature], "{}", found.findings);
     forger.restore().await;
     assert!(believing(&setting, &believed).await.is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_recovery_names_what_it_gives_up_and_excuses_nothing_else() {
+    let mut setting = Setting::new(50).await;
+    setting.live(40).await;
+    let size = setting.ledger.size();
+    let forger = Forger::new(&setting.database).await;
+    // Two daily checkpoints of a log: what the ledger still extends, and what was lost with a disk.
+    let old = |size, root| Checkpoint { origin: ORIGIN.to_owned(), size, root }.sign(&Setting::key()).unwrap();
+    let root = setting.ledger.tree().root(size - 20).await.unwrap();
+    let (common, lost) = (old(size - 20, root), old(size - 5, [7; 32]));
+    for (day, note) in [("2026-05-01", common.text()), ("2026-05-02", lost.text())] {
+        forger
+            .run(&format!("INSERT INTO ledger.daily_checkpoint (day, size, note) VALUES ('{day}', 1, '{note}')"))
+            .await;
+    }
+    let next = format!("{ORIGIN}/2");
+    let believed = Believed {
+        trust: Trust { logs: vec![Setting::key().verifier(&next)], ..Trust::default() },
+        ..Believed::default()
+    };
+    // Before anybody declares it, a lost history is a failure, and its checkpoints are signed by nobody trusted.
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [CheckpointSignature, CheckpointExtends], "{}", found.findings);
+
+    let statement = |key: &SigningKey| {
+        let goes_on = (size, [9; 32]);
+        let (keys, given_up) = (vec![Setting::key().verifier(ORIGIN)], Some((*lost).clone()));
+        let (origin, at, reason) = (next.clone(), setting.ledger.now(), "disque perdu".to_owned());
+        Statement { origin, at, goes_on, given_up, keys, reason }.sign(key).unwrap()
+    };
+    let record = |generation: u64, text: &str| {
+        format!(
+            "INSERT INTO ledger.recovery (generation, recorded_at, reason, kept, size, root, statement) \
+             VALUES ({generation}, now(), 'disque perdu', '', {size}, decode(repeat('09', 32), 'hex'), '{text}')"
+        )
+    };
+    // A row alone, or one that another key signed, excuses nothing.
+    forger.run(&record(2, &statement(&SigningKey::from_seed(&[1; 32]).unwrap()))).await;
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [CheckpointSignature, CheckpointExtends]);
+    assert!(found.recoveries[0].statement.is_none());
+    forger.run(&record(3, &statement(&Setting::key()))).await;
+    let found = believing(&setting, &believed).await;
+    assert_eq!(names(&found), [], "{}", found.findings);
+    let told = &found.recoveries[1];
+    assert_eq!((told.given_up.len(), told.extended), (1, Some(size - 20)));
+    for format in [Format::Json, Format::Text(Language::Fr), Format::Text(Language::En)] {
+        let report = found.report(format);
+        assert!(report.contains("disque perdu") && report.contains("2026-05-02"), "{report}");
+    }
+    // A longer checkpoint than the one that was given up is not covered by it.
+    let later = old(size - 4, [7; 32]);
+    let text = later.text();
+    forger
+        .run(&format!("INSERT INTO ledger.daily_checkpoint (day, size, note) VALUES ('2026-05-03', 1, '{text}')"))
+        .await;
+    assert_eq!(names(&believing(&setting, &believed).await), [CheckpointExtends]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

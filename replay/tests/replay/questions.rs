@@ -2,13 +2,14 @@
 
 use crate::support::Setting;
 use domain::ids::AccountId;
+use domain::rules::DECISIONS;
 use ledger::RecordedEvent;
 use replay::diff::diff;
 use replay::events::{Filter, FilterError, FilterText, Page, events};
 use replay::explain::explain;
 use replay::fields::{Field, Sight};
 use replay::language::Language;
-use replay::moment::{AsOf, Moment, resolve};
+use replay::moment::{AsOf, Recorded, resolve};
 use serde_json::Value;
 
 async fn now(setting: &Setting) -> AsOf {
@@ -98,7 +99,7 @@ async fn an_answer_at_a_position_does_not_change_while_the_ledger_grows() {
     let views = setting.project().await;
     assert_eq!(all(&setting, &views, &text, as_of).await, first);
     assert!(all(&setting, &views, &text, now(&setting).await).await.len() > first.len());
-    let by_time = resolve(&setting.ledger, Some(Moment::Position(as_of.position))).await.unwrap();
+    let by_time = resolve(&setting.ledger, Some(Recorded::Position(as_of.position).into())).await.unwrap();
     let again = explain(&setting.ledger, account, Field::Status, by_time, Sight::Clear).await.unwrap();
     assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&status).unwrap());
 }
@@ -237,7 +238,8 @@ async fn an_event_has_the_rules_announced_before_it() {
         let rules = announced.of(&event);
         if let Some(rules) = &rules {
             assert!(rules.announced_at < event.position && rules.since <= event.recorded_at);
-            assert!(event.stream_type == "rules" || rules.decisions == Some(1));
+            let decided = DECISIONS.iter().find(|(kind, _)| *kind == event.stream_type);
+            assert_eq!(rules.decisions, decided.map(|(_, version)| *version));
         }
         numbers.push(rules.map_or(0, |rules| rules.number));
     }

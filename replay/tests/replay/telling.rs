@@ -5,7 +5,7 @@ use domain::ids::AccountId;
 use ledger::access::{Query, Wanted, read};
 use replay::history::history;
 use replay::language::Language;
-use replay::moment::{Moment, resolve};
+use replay::moment::{Recorded, resolve};
 use replay::state::state;
 use replay::trace;
 
@@ -52,16 +52,16 @@ async fn a_state_is_what_the_account_was_at_that_position_and_time() {
     let member = setting.world.accounts[0].clone();
     let account: AccountId = member.id.parse().unwrap();
     let then = setting.ledger.size() - 1;
-    let as_of = resolve(&setting.ledger, Some(Moment::Position(then))).await.unwrap();
+    let as_of = resolve(&setting.ledger, Some(Recorded::Position(then).into())).await.unwrap();
     setting.live(60).await;
     let found = state(&setting.ledger, account, as_of).await.unwrap();
     assert_eq!((found.status, found.holder), (member.state.status, member.state.holder));
     assert_eq!(found.children.len(), member.state.confirmed.union(&member.state.reported).count());
     assert_eq!(found.guardians.len(), member.state.guardians.len());
     // The same moment by its time: the last event recorded no later.
-    let same = resolve(&setting.ledger, Some(Moment::Time(as_of.recorded_at))).await.unwrap();
+    let same = resolve(&setting.ledger, Some(Recorded::Time(as_of.recorded_at).into())).await.unwrap();
     assert!(same.position >= then && same.recorded_at == as_of.recorded_at);
-    assert!(resolve(&setting.ledger, Some(Moment::Position(setting.ledger.size()))).await.is_err());
+    assert!(resolve(&setting.ledger, Some(Recorded::Position(setting.ledger.size()).into())).await.is_err());
     assert!(resolve(&setting.ledger, Some("1999-01-01T00:00:00Z".parse().unwrap())).await.is_err());
     let now = resolve(&setting.ledger, None).await.unwrap();
     let found = state(&setting.ledger, account, now).await.unwrap();
@@ -72,6 +72,41 @@ async fn a_state_is_what_the_account_was_at_that_position_and_time() {
         assert!(found.table(language).contains(&member.id));
     }
     assert!(serde_json::to_string(&found).unwrap().contains(&member.id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_told_by_both_clocks() {
+    use replay::fold::life;
+    let mut setting = Setting::new(34).await;
+    setting.live(150).await;
+    let views = setting.project().await;
+    let mut left_out = 0;
+    for member in setting.world.accounts.clone() {
+        let account: AccountId = member.id.parse().unwrap();
+        let now = resolve(&setting.ledger, None).await.unwrap();
+        let all = life(&setting.ledger, account, now).await.unwrap();
+        let mut times: Vec<_> = all.iter().map(|event| event.effective_at).collect();
+        times.sort_unstable();
+        for time in times.into_iter().step_by(5) {
+            let moment = format!("effective:{}", time.to_rfc3339()).parse().unwrap();
+            let as_of = resolve(&setting.ledger, Some(moment)).await.unwrap();
+            let held = life(&setting.ledger, account, as_of).await.unwrap();
+            assert!(held.iter().all(|event| event.effective_at <= time));
+            left_out += all.len() - held.len();
+            // As it prints itself, it is asked for again with the same answer.
+            let again = resolve(&setting.ledger, Some(as_of.to_string().parse().unwrap())).await.unwrap();
+            assert_eq!(again, as_of);
+            let Ok(found) = state(&setting.ledger, account, as_of).await else { continue };
+            assert_eq!(found.effective_at, Some(time));
+            assert!(found.table(Language::Fr).contains("En vigueur le"));
+            let told = replay::history::life(&setting.ledger, &views, account, as_of).await.unwrap();
+            assert!(told.events.iter().all(|event| event.effective_at <= time));
+            let told = |events: &[replay::told::Told]| events.iter().map(|event| event.position).collect::<Vec<_>>();
+            let all = replay::history::life(&setting.ledger, &views, account, now).await.unwrap();
+            assert!(told(&all.events).is_sorted_by(|a, b| a < b));
+        }
+    }
+    assert!(left_out > 20, "{left_out}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -63,7 +63,8 @@ pub async fn run(server: &Server, options: &Options) -> anyhow::Result<Value> {
         // Of all passes, whatever else the machine did meanwhile.
         let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / (size * options.rounds) as f64;
         let (own, theirs) = (each(Usage::own() - own), each(Usage::family(postmaster) - theirs));
-        println!("CPU per event: {own:.2} µs in this process, {theirs:.2} µs in the server");
+        let busy = median(&ours_rates) * (own + theirs) / 1e6;
+        println!("CPU per event: {own:.2} µs in this process, {theirs:.2} µs in the server; {busy:.2} processors busy");
     }
     if !options.only_ours {
         for round in 0..options.rebuilds {

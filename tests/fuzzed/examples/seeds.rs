@@ -1,4 +1,5 @@
-//! Writes the inputs that fuzzing starts from: every event, small exports of fictional schools, a checkpoint.
+//! Writes the inputs that fuzzing starts from: every event, small exports of fictional schools, a
+//! checkpoint, requests and tokens of relying parties.
 
 use ledger::checkpoint::{Checkpoint, SigningKey};
 use school_files::sample::{SampleSpec, write_samples};
@@ -39,6 +40,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("seed-signed", 2, "12345678abcdefghijklmnopqrstuvwxyz012345ledger.example.org"),
     ] {
         fs::write(corpus.join("checkpoint").join(name), [&[kind], text.as_bytes()].concat())?;
+    }
+    use api::oidc::fuzzing::{requests, token_requests, tokens};
+    for (target, seeds) in [("authorization", requests()), ("client", token_requests()), ("token", tokens())] {
+        for (name, seed) in seeds {
+            fs::write(corpus.join(target).join(format!("seed-{name}")), seed)?;
+        }
     }
     let texts = "account\u{24}00000000-0000-0000-0000-000000000003\u{d}AccountOpened\u{7}service";
     fs::write(corpus.join("leaf/seed"), ["\u{0}\u{2}{}".to_owned(), "\u{1}".repeat(100), texts.to_owned()].concat())?;

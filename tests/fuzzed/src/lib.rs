@@ -18,10 +18,22 @@ pub use school_files::{ONDE, SIECLE, pair, school_files};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 8] = [
     ("event", event),
     ("leaf", leaf),
     ("checkpoint", checkpoint),
     ("siecle", |data| school_files(data, SIECLE)),
     ("onde", |data| school_files(data, ONDE)),
+    ("authorization", api::oidc::fuzzing::authorization),
+    ("client", api::oidc::fuzzing::client_authentication),
+    ("token", api::oidc::fuzzing::token),
 ];
+
+/// Runs the target of this name.
+///
+/// # Panics
+/// There is none, or something does not hold.
+pub fn run(name: &str, data: &[u8]) {
+    let (_, target) = TARGETS.into_iter().find(|(known, _)| *known == name).expect("a target of this name");
+    target(data);
+}

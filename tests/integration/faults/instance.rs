@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Set in the instance's environment: the data directory, and where the server's socket is.
@@ -20,6 +20,8 @@ const DATA: &str = "FAULTS_INSTANCE_DATA";
 const SOCKET: &str = "FAULTS_INSTANCE_SOCKET";
 /// Units under way at a time.
 const AT_ONCE: usize = 6;
+/// How long an instance tries to come up while its server is being killed; longer is a fault to be told.
+const COMING_UP: Duration = Duration::from_secs(60);
 
 /// Not a test of its own: what the instance does. Without its variables it has nothing to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,27 +32,31 @@ async fn instance() {
     };
     let source = || Source::Url { service: url(Role::Service), owner: Some(url(Role::Owner)) };
     // What it needs may just have been killed.
+    let late = Instant::now() + COMING_UP;
     let (pool, ledger, clock) = loop {
         let clock = Arc::new(AtomicI64::new(0));
         let offset = clock.clone();
         let now = move || chrono::Utc::now() + chrono::TimeDelta::milliseconds(offset.load(Ordering::SeqCst));
         let options = Options { clock: Arc::new(now), patience: Duration::from_secs(60), ..Options::default() };
         let opened = async {
-            let database = Database::open(source()).await.ok()?;
-            let pool = database.pool(Role::Service, 8).await.ok()?;
-            let ledger = Ledger::open_with(pool.clone(), keys(Path::new(&data)), options).await.ok()?;
-            Some((pool, ledger))
+            let database = Database::open(source()).await.map_err(|error| error.to_string())?;
+            let pool = database.pool(Role::Service, 8).await.map_err(|error| error.to_string())?;
+            let ledger = Ledger::open_with(pool.clone(), keys(Path::new(&data)), options).await;
+            ledger.map(|ledger| (pool, ledger)).map_err(|error| error.to_string())
         };
-        if let Some((pool, ledger)) = opened.await {
-            break (pool, ledger, clock);
+        match opened.await {
+            Ok((pool, ledger)) => break (pool, ledger, clock),
+            Err(error) => assert!(Instant::now() < late, "the instance does not come up: {error}"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
+    let late = Instant::now() + COMING_UP;
     let _runner = loop {
         match Runner::start(ledger.clone(), pool.clone()).await {
             Ok(runner) => break runner,
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => assert!(Instant::now() < late, "the views are not kept: {error}"),
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let wanted = Arc::new(Semaphore::new(0));
     for _ in 0..AT_ONCE {

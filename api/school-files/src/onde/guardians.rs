@@ -69,17 +69,17 @@ pub(crate) struct GuardianReader {
     context: Context,
     next: u64,
     from: u64,
-    done: bool,
 }
 
 impl GuardianReader {
     pub(crate) fn open(source: &Source, index: Arc<Index>, context: Context, from: u64) -> Result<Self, FileError> {
         let table = Table::open(source)?;
         let columns = GuardianColumns::find(&table)?;
-        Ok(Self { table, columns, index, context, next: 0, from, done: false })
+        Ok(Self { table, columns, index, context, next: 0, from })
     }
 
-    fn advance(&mut self) -> Result<Option<Entry<GuardianRecord>>, FileError> {
+    /// The next person; nothing at the end.
+    pub(crate) fn advance(&mut self) -> Result<Option<Entry<GuardianRecord>>, FileError> {
         while self.table.next()? {
             let ordinal = self.next;
             self.next += 1;
@@ -153,18 +153,5 @@ impl GuardianReader {
             accepts_sms: None,
             has_level1: !person.children.is_empty(),
         }
-    }
-}
-
-impl Iterator for GuardianReader {
-    type Item = Result<Entry<GuardianRecord>, FileError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let item = self.advance().transpose();
-        self.done = !matches!(item, Some(Ok(_)));
-        item
     }
 }

@@ -115,17 +115,17 @@ pub(crate) struct PupilReader {
     context: Context,
     next: u64,
     from: u64,
-    done: bool,
 }
 
 impl PupilReader {
     pub(crate) fn open(source: &Source, index: Arc<Index>, context: Context, from: u64) -> Result<Self, FileError> {
         let table = Table::open(source)?;
         let columns = PupilColumns::find(&table)?;
-        Ok(Self { table, columns, index, context, next: 0, from, done: false })
+        Ok(Self { table, columns, index, context, next: 0, from })
     }
 
-    fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
+    /// The next pupil; nothing at the end.
+    pub(crate) fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
         while self.table.next()? {
             let ordinal = self.next;
             self.next += 1;
@@ -169,18 +169,5 @@ impl PupilReader {
             notices.push(Notice::TooManyLegalGuardians(record.guardians.len()));
         }
         Ok(record)
-    }
-}
-
-impl Iterator for PupilReader {
-    type Item = Result<Entry<PupilRecord>, FileError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let item = self.advance().transpose();
-        self.done = !matches!(item, Some(Ok(_)));
-        item
     }
 }

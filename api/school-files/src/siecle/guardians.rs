@@ -95,7 +95,6 @@ pub(crate) struct GuardianReader {
     academie: Academie,
     next: u64,
     from: u64,
-    done: bool,
 }
 
 impl GuardianReader {
@@ -110,11 +109,11 @@ impl GuardianReader {
             academie,
             next: 0,
             from,
-            done: false,
         })
     }
 
-    fn advance(&mut self) -> Result<Option<Entry<GuardianRecord>>, FileError> {
+    /// The next person or refused link; nothing at the end.
+    pub(crate) fn advance(&mut self) -> Result<Option<Entry<GuardianRecord>>, FileError> {
         while self.next < self.index.guardian_records {
             match self.xml.step()? {
                 Step::Open => {
@@ -211,18 +210,5 @@ impl GuardianReader {
             outcome: Err(Rejection { file: self.xml.file().to_owned(), line, record, reason, ine: None }),
             notices: Vec::new(),
         }))
-    }
-}
-
-impl Iterator for GuardianReader {
-    type Item = Result<Entry<GuardianRecord>, FileError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let item = self.advance().transpose();
-        self.done = !matches!(item, Some(Ok(_)));
-        item
     }
 }

@@ -119,7 +119,6 @@ pub(crate) struct PupilReader {
     academie: Academie,
     next: u64,
     from: u64,
-    done: bool,
 }
 
 impl PupilReader {
@@ -132,10 +131,11 @@ impl PupilReader {
         let mut xml = XmlStream::open(source)?;
         Head::read(&mut xml)?;
         let fields = Fields::new(PUPIL_FIELDS);
-        Ok(Self { xml, fields, index, uai, academie, next: 0, from, done: false })
+        Ok(Self { xml, fields, index, uai, academie, next: 0, from })
     }
 
-    fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
+    /// The next pupil; nothing at the end.
+    pub(crate) fn advance(&mut self) -> Result<Option<Entry<PupilRecord>>, FileError> {
         while self.next < self.index.pupil_records {
             match self.xml.step()? {
                 Step::Open if self.xml.name() == "ELEVE" => {
@@ -255,18 +255,5 @@ impl PupilReader {
                 }
             })
             .collect()
-    }
-}
-
-impl Iterator for PupilReader {
-    type Item = Result<Entry<PupilRecord>, FileError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let item = self.advance().transpose();
-        self.done = !matches!(item, Some(Ok(_)));
-        item
     }
 }

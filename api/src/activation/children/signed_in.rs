@@ -96,6 +96,7 @@ async fn respond(
     };
     let (confirm_token, report_token) = (token(OwnConfirmForm::token), token(OwnReportForm::token));
     let base = PATH;
+    let view = view.at(own_children_path(return_to.as_ref()));
     let page = ChildrenPage { view, base, onward, return_to, confirm_token, report_token, proposals, wrong, errors };
     Ok((status, Page(page)).into_response())
 }

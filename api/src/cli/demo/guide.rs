@@ -25,6 +25,8 @@ pub(super) struct Guide {
     state: String,
     check: String,
     fresh: String,
+    /// Where commands and paths hold.
+    here: String,
     /// Position at which the schools' first files were in.
     imported: u64,
 }
@@ -57,6 +59,7 @@ impl Guide {
             state: format!("{replay} {at} state"),
             check: format!("{replay} {at} check"),
             fresh: format!("{matricule} {at} demo --fresh"),
+            here: std::env::current_dir().map(|here| here.display().to_string()).unwrap_or_default(),
             imported,
         }
     }
@@ -118,6 +121,7 @@ mod tests {
         let set = school_files::sample::write_demo(directory.path()).unwrap();
         let service = RelyingParty::sample();
         let guide = Guide::new(&Config::default(), Path::new("matricule-data/demo"), &set, &service, 57);
+        let guide = Guide { here: "/home/camille/matricule".to_owned(), ..guide };
         let text = guide.text().unwrap().replace(directory.path().to_str().unwrap(), "matricule-data/demo/ecoles");
         // Tests don't lie beside the programs.
         let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");

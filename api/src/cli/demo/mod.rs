@@ -9,7 +9,7 @@ mod state;
 
 use super::serve::{answer, stop_signal};
 use super::{Global, telemetry};
-use crate::config::{Config, Log};
+use crate::config::Config;
 use crate::import::{ImportOptions, Importer};
 use crate::running::Running;
 use anyhow::{Context, bail};
@@ -58,7 +58,8 @@ pub struct Demo {
 impl Demo {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
         let config = configuration(global)?;
-        telemetry::start(&config.log)?;
+        // The guide must stay in sight, though people mistype.
+        telemetry::start_quietly(&config.log)?;
         crate::incident::watch_panics();
         // The embedded server follows the thread that starts it, so it must be this one.
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(self.play(config))
@@ -97,6 +98,7 @@ impl Demo {
         let served = serving.await?;
         service.stop().await;
         running.stop().await;
+        println!("\n Arrêté. / Stopped.");
         served
     }
 
@@ -137,10 +139,6 @@ fn configuration(global: &Global) -> anyhow::Result<Config> {
     // Playing means trying again and again, always with the same number and from the same address.
     config.codes.sends_per_number = 200;
     config.codes.sends_per_address = 1_000;
-    if config.log.filter == Log::default().filter {
-        // What is printed for people must stay in sight.
-        config.log.filter = "warn,sqlx=error".to_owned();
-    }
     Ok(config)
 }
 
@@ -169,7 +167,8 @@ async fn start_over(dir: &Path) -> anyhow::Result<()> {
 
 async fn import(running: &Running, set: &DemoSet) -> anyhow::Result<()> {
     let app = &running.app;
-    let importer = Importer::new(app.ledger.clone(), app.db.clone(), app.views.clone(), Default::default());
+    let departments = app.config.imports.departments();
+    let importer = Importer::new(app.ledger.clone(), app.db.clone(), app.views.clone(), departments);
     let options = ImportOptions::default();
     for export in importer.validate(set.files.clone(), &options).await? {
         importer.import(export?, &options, &|_| {}).await?;

@@ -127,23 +127,18 @@ pub struct Change {
 
 impl RelyingPartyCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        block_on(async {
-            let config = global.load()?;
-            let terms = match &self {
-                Self::Register(register) => Some(&register.terms),
-                Self::Change(change) => Some(&change.terms),
-                Self::List | Self::Show { .. } | Self::Secret { .. } => None,
-                Self::Disable { .. } | Self::Enable { .. } | Self::Deregister { .. } => None,
-            };
-            terms
-                .into_iter()
-                .flat_map(TermOptions::algorithms)
-                .try_for_each(|algorithm| registry::offered(&config.oidc, Some(algorithm)))?;
-            let beside = Beside::open(&config).await?;
-            let done = self.carry_out(&beside).await;
-            beside.close().await;
-            done
-        })
+        let config = global.load()?;
+        let terms = match &self {
+            Self::Register(register) => Some(&register.terms),
+            Self::Change(change) => Some(&change.terms),
+            Self::List | Self::Show { .. } | Self::Secret { .. } => None,
+            Self::Disable { .. } | Self::Enable { .. } | Self::Deregister { .. } => None,
+        };
+        terms
+            .into_iter()
+            .flat_map(TermOptions::algorithms)
+            .try_for_each(|algorithm| registry::offered(&config.oidc, Some(algorithm)))?;
+        block_on(Beside::over(&config, async |beside| self.carry_out(beside).await))
     }
 
     async fn carry_out(self, beside: &Beside) -> anyhow::Result<()> {

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     Status(u16),
-    /// To another address of the same gateway.
-    Redirect,
+    /// To another address of the same gateway, with this status.
+    Redirect(u16),
     /// Never.
     Silence,
 }
@@ -89,7 +89,9 @@ async fn answer(
     };
     match next {
         Answer::Status(status) => StatusCode::from_u16(status).expect("a status").into_response(),
-        Answer::Redirect => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")]).into_response(),
+        Answer::Redirect(status) => {
+            (StatusCode::from_u16(status).expect("a status"), [(header::LOCATION, "/elsewhere")]).into_response()
+        }
         Answer::Silence => std::future::pending().await,
     }
 }

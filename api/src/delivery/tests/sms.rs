@@ -65,12 +65,30 @@ async fn an_idempotent_gateway_is_asked_again_with_the_same_key() {
 }
 
 #[tokio::test]
+async fn point_26_a_gateway_that_redirects_is_not_followed() {
+    let redirects = [301, 302, 303, 307, 308].map(Answer::Redirect);
+    let gateway = StandIn::start(&redirects).await;
+    let world = World::new(|all| all.sms = Some(gateway.config("token = 's3cret'"))).await;
+    let worker = world.worker();
+    let mut ids = Vec::new();
+    for _ in redirects {
+        ids.push(world.queue(mobile()).await);
+    }
+    for id in ids {
+        assert_eq!(world.settled(id).await.status, "sent");
+    }
+    worker.stop(super::DEADLINE).await;
+    let asked = gateway.asked();
+    assert!(asked.len() >= 2 * redirects.len(), "each was asked again");
+    assert!(asked.iter().all(|asked| asked.path == "/messages"), "number, code and token went elsewhere");
+}
+
+#[tokio::test]
 async fn another_gateway_is_asked_again_only_where_it_surely_took_nothing() {
     for (answer, status, asked, error) in [
         (Answer::Status(503), "sent", 2, None),
         (Answer::Status(429), "sent", 2, None),
-        // Not followed: the second time, it is asked at its own address.
-        (Answer::Redirect, "sent", 2, None),
+        (Answer::Redirect(307), "sent", 2, None),
         (Answer::Status(500), "uncertain", 1, Some("status 500")),
         (Answer::Silence, "uncertain", 1, Some("timeout")),
         (Answer::Status(422), "failed", 1, Some("status 422")),

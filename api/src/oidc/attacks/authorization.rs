@@ -221,7 +221,11 @@ async fn prompt_and_max_age_ask_for_a_fresh_sign_in() {
     let mut browser = world.signed_in().await;
     world.service.app().clock.advance(TimeDelta::seconds(90));
     let asks = async |browser: &mut crate::testing::Browser, change: &[(&str, Option<&str>)]| {
-        browser.get(&world.request(change)).await.location().starts_with("/sign-in?return_to=%2Fauthorize%2Fcontinue")
+        browser
+            .get(&world.request(change))
+            .await
+            .location()
+            .starts_with("/sign-in/again?return_to=%2Fauthorize%2Fcontinue")
     };
     assert!(!asks(&mut browser, &[("max_age", Some("3600"))]).await);
     assert!(asks(&mut browser, &[("max_age", Some("60"))]).await);
@@ -229,8 +233,10 @@ async fn prompt_and_max_age_ask_for_a_fresh_sign_in() {
     let waiting = browser.get(&world.request(&[("prompt", Some("login"))])).await;
     let back = parameter(waiting.location(), "return_to").unwrap();
     let again = browser.get(&back).await;
-    assert!(again.location().starts_with("/sign-in?"), "the old session does not do: {}", again.location());
+    assert!(again.location().starts_with("/sign-in/again?"), "the old session does not do: {}", again.location());
+    // Signed in anew in the browser whose request it is.
     let mut fresh = world.signed_in().await;
+    fresh.cookies.insert("request".to_owned(), browser.cookies["request"].clone());
     let answer = fresh.get(&back).await;
     assert!(parameter(answer.location(), "code").is_some(), "{}", answer.location());
 }

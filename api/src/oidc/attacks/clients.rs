@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 /// A key of a client, and the set that it publishes.
 pub(in crate::oidc) struct Key {
-    pair: EcdsaKeyPair,
-    kid: &'static str,
+    pub(in crate::oidc) pair: EcdsaKeyPair,
+    pub(in crate::oidc) kid: &'static str,
 }
 
 impl Key {
@@ -41,7 +41,7 @@ impl Key {
     }
 }
 
-fn by_key(keys: ClientKeys) -> Registration {
+pub(super) fn by_key(keys: ClientKeys) -> Registration {
     let mut registration = registration(Establishments::All);
     registration.authentication = ClientAuthentication::PrivateKeyJwt;
     registration.terms.grant_types = [GrantType::AuthorizationCode, GrantType::ClientCredentials].into();

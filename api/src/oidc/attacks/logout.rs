@@ -1,7 +1,10 @@
 //! At logout.
 
 use super::world::{BYE, World, field, foreign_post, registration, stays_here};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::relying_party::Establishments;
 
 fn path(fields: &[(&str, &str)]) -> String {
@@ -104,4 +107,79 @@ async fn point_03_and_11_logout_by_post_is_read_once_and_answered_by_303() {
     assert!(browser.get(posted.location()).await.body.contains("/end-session/confirm"));
     let confirm = foreign_post(&world, "/end-session/confirm", String::new()).await;
     assert_eq!(confirm.status, StatusCode::FORBIDDEN, "no other site's form confirms");
+}
+
+/// Whether the browser stays here and its session goes on: an error page, or a question.
+async fn nothing_happens(world: &World, browser: &mut crate::testing::Browser, fields: &[(&str, &str)]) -> bool {
+    let answer = browser.get(&path(fields)).await;
+    let asks = answer.status == StatusCode::OK && answer.body.contains("/end-session/confirm");
+    answer.location().is_empty() && (asks || stays_here(&answer)) && is_signed_in(world, browser).await
+}
+
+/// Asked, the person says yes, and is told so on a page of ours.
+async fn asked_and_confirmed(world: &World, browser: &mut crate::testing::Browser, fields: &[(&str, &str)]) -> bool {
+    let page = browser.get(&path(fields)).await;
+    let token = field(&page.body, "form_token");
+    let out = browser.post("/end-session/confirm", &[("form_token", &token)]).await;
+    out.status == StatusCode::OK && out.location().is_empty() && !is_signed_in(world, browser).await
+}
+
+#[tokio::test]
+async fn oidcc_rp_initiated_logout_and_no_state() {
+    let world = World::new().await;
+    for state in [Some("a state"), None] {
+        let mut browser = world.signed_in().await;
+        let (_, id) = world.tokens(&mut browser).await;
+        let mut fields = vec![("id_token_hint", id.as_str()), ("post_logout_redirect_uri", BYE)];
+        fields.extend(state.map(|state| ("state", state)));
+        let out = browser.get(&path(&fields)).await;
+        let expected = state.map_or(BYE.to_owned(), |_| format!("{BYE}?state=a+state"));
+        assert_eq!((out.status, out.location()), (StatusCode::SEE_OTHER, expected.as_str()));
+        assert!(!is_signed_in(&world, &mut browser).await);
+    }
+}
+
+#[tokio::test]
+async fn oidcc_rp_initiated_logout_no_params_no_post_logout_redirect_uri_and_only_state() {
+    let world = World::new().await;
+    for fields in [&[][..], &[("state", "x")]] {
+        let mut browser = world.signed_in().await;
+        assert!(asked_and_confirmed(&world, &mut browser, fields).await, "{fields:?}");
+    }
+    let mut browser = world.signed_in().await;
+    let (_, id) = world.tokens(&mut browser).await;
+    let out = browser.get(&path(&[("id_token_hint", &id)])).await;
+    assert_eq!((out.status, out.location()), (StatusCode::OK, ""));
+    assert!(!is_signed_in(&world, &mut browser).await);
+}
+
+#[tokio::test]
+async fn oidcc_rp_initiated_logout_bad_and_modified_hints_and_addresses() {
+    let world = World::new().await;
+    let mut browser = world.signed_in().await;
+    let (_, id) = world.tokens(&mut browser).await;
+    let body = id.split('.').nth(1).unwrap_or_default();
+    // As the suite changes it: alg none, without a signature; and signed by a key of its own.
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let unsigned = format!("{}.{body}.", encode(r#"{"alg":"none"}"#));
+    let named = jsonwebtoken::decode_header(&id).unwrap();
+    let other = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+    let key = jsonwebtoken::EncodingKey::from_ec_der(other.to_pkcs8v1().unwrap().as_ref());
+    let said = super::world::claims(&id);
+    let foreign = jsonwebtoken::encode(&named, &said, &key).unwrap();
+    for (module, fields) in [
+        ("…-modified-id-token-hint", vec![("id_token_hint", unsigned.as_str()), ("post_logout_redirect_uri", BYE)]),
+        ("…-bad-id-token-hint", vec![("id_token_hint", foreign.as_str()), ("post_logout_redirect_uri", BYE)]),
+        ("…-no-id-token-hint", vec![("post_logout_redirect_uri", BYE), ("state", "x")]),
+        (
+            "…-bad-post-logout-redirect-uri",
+            vec![("id_token_hint", id.as_str()), ("post_logout_redirect_uri", "https://example.test/bye")],
+        ),
+        (
+            "…-query-added-to-post-logout-redirect-uri",
+            vec![("id_token_hint", id.as_str()), ("post_logout_redirect_uri", "https://notes.example.org/bye?foo=bar")],
+        ),
+    ] {
+        assert!(nothing_happens(&world, &mut browser, &fields).await, "{module}");
+    }
 }

@@ -23,20 +23,26 @@
 //! | 23 algorithms | `bearer::point_23_…` |
 //! | 24 keys in the header | `bearer::point_24_…` |
 //! | 25 rotation | `bearer::point_25_…` (two) |
+//! | 27 a browser's flows and codes | `switching::…` |
 //! | 28, 29 sessions end | `authorization::point_28_…`, `bearer::point_28_…`, `bearer::point_29_…`, `narrowed::point_29_…`, `told::…` |
 //! | 46 acting for someone | `exchange::…` |
 //! | 30 logout | `logout::point_30_…` (two) |
 //!
 //! [`requested`] shows that asking for a claim or an `acr` gives no more than there is; [`registration`] what a service
-//! that registers itself can't do; [`sight`] who sees whom; [`client_library`] that a certified library is content.
+//! that registers itself can't do; [`sight`] who sees whom; [`client_library`] that a certified library is content;
+//! [`basic`], [`conformance`], [`fapi`] and [`logout`] go through the modules of the OpenID Foundation's conformance
+//! suite.
 
+mod addresses;
 mod authorization;
+mod basic;
 mod bearer;
 mod client_library;
 pub(super) mod clients;
 mod codes;
 mod conformance;
 mod exchange;
+mod fapi;
 mod introspection;
 mod logout;
 mod narrowed;
@@ -47,5 +53,6 @@ mod refresh;
 mod registration;
 mod requested;
 mod sight;
+mod switching;
 mod told;
 pub(super) mod world;

@@ -21,7 +21,7 @@ impl Holder {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    fn jwk(&self) -> Value {
+    pub(super) fn jwk(&self) -> Value {
         let (x, y) = self.0.public_key().as_ref()[1..].split_at(32);
         json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) })
     }
@@ -37,12 +37,17 @@ impl Holder {
         URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
     }
 
-    fn sign(&self, typ: &str, jwk: Value, claims: &Value) -> String {
+    pub(super) fn sign(&self, typ: &str, jwk: Value, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.typ = Some(typ.to_owned());
         header.jwk = Some(serde_json::from_value(jwk).unwrap());
         let pkcs8 = self.0.to_pkcs8v1().unwrap();
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ec_der(pkcs8.as_ref())).unwrap()
+    }
+
+    /// The signature of a message, as JWS has it.
+    pub(super) fn signature(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign(&aws_lc_rs::rand::SystemRandom::new(), message).unwrap().as_ref().to_vec()
     }
 
     /// A good proof, with members changed.
@@ -86,8 +91,8 @@ async fn userinfo(world: &World, scheme: &str, token: &str, proof: Option<&str>)
     program.get("/userinfo").await
 }
 
-const TOKEN: (&str, &str) = ("POST", "/token");
-const USERINFO: (&str, &str) = ("GET", "/userinfo");
+pub(super) const TOKEN: (&str, &str) = ("POST", "/token");
+pub(super) const USERINFO: (&str, &str) = ("GET", "/userinfo");
 
 async fn redeem(world: &World, code: &str, proof: Option<&str>) -> Answer {
     let client = world.client.to_string();
@@ -269,7 +274,9 @@ async fn point_21_a_pushed_request_is_taken_up_once_by_its_own_client() {
     let to_sign_in = stranger.get(&query(&client, &waiting, "")).await;
     let back = parameter(to_sign_in.location(), "return_to").unwrap();
     world.service.app().clock.advance(TimeDelta::minutes(10));
-    let answer = world.signed_in().await.get(&back).await;
+    let mut signed_in = world.signed_in().await;
+    signed_in.cookies.insert("request".to_owned(), stranger.cookies["request"].clone());
+    let answer = signed_in.get(&back).await;
     assert!(parameter(answer.location(), "code").is_some(), "{}", answer.location());
 }
 

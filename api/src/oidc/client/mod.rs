@@ -132,6 +132,17 @@ pub fn hash(secret: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref().to_vec())
 }
 
+/// Whom a request says it comes from, and the method by which it would prove so. Nothing is proved yet.
+///
+/// # Errors
+/// It says nothing, or two things.
+pub(super) fn claimed(
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> Result<(RelyingPartyId, ClientAuthentication), ProtocolError> {
+    read(headers, parameters).map(|presented| (presented.id, presented.proof.method()))
+}
+
 fn read(headers: &HeaderMap, parameters: &Parameters) -> Result<Presented, ProtocolError> {
     let one_way = refuse(ErrorCode::InvalidRequest, "authenticate in one way only");
     let (secret, assertion) = (parameters.get("client_secret"), parameters.get("client_assertion"));

@@ -68,6 +68,7 @@ pub async fn issue(
             scope: &scope,
             authenticated_at: who.authenticated_at,
             method: who.method.as_str(),
+            second: who.second.map(crate::session::Second::as_str),
             // RFC 9449 §5: whoever authenticates needs no key to hold a refresh token.
             jkt: jkt.as_deref().filter(|_| !client.is_confidential()),
             claims: &grant.claims,

@@ -61,7 +61,6 @@ async fn issue(app: &App, request: &FormRequest, about: &mut TokenRequest) -> Re
     if !client.registration.terms.allow(grant) {
         return Err(refuse(ErrorCode::UnauthorizedClient, "the client is not registered for this grant_type").into());
     }
-    dpop::fits(&request.headers, &client.registration)?;
     let jkt = dpop::proved(app, &request.headers, "POST", path::TOKEN, None).await?;
     if jkt.is_none() && client.registration.terms.dpop_bound_access_tokens {
         return Err(refuse(ErrorCode::InvalidDpopProof, "the client is registered to bind its tokens by DPoP").into());

@@ -1,0 +1,4 @@
+#![no_main]
+//! See `api/src/oidc/fuzzing.rs`.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzed::run("token", data));
