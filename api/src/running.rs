@@ -82,7 +82,7 @@ impl Running {
         audit::announce(&ledger, &config).await.context("the rules in force can't be announced")?;
         let runner = Runner::start(ledger.clone(), db.clone()).await.context("the views can't be kept")?;
         let views = runner.views();
-        let keys = Keys::new(db.clone(), ledger.clone());
+        let keys = Keys::new(db.clone(), ledger.clone()).with_eddsa(config.oidc.eddsa);
         let delivery = Delivery::start(&config, &ledger, &db, &clock, delivery::Options::default())?;
         let sending = delivery.sending();
         let guard = Guard::new(&config, db.clone(), ledger.clone()).context("passwords can't be hashed")?;

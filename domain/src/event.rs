@@ -5,6 +5,7 @@ use crate::auditor::{Auditor, AuditorEvent};
 use crate::establishment::{Establishment, EstablishmentEvent};
 use crate::guardian::{Guardian, GuardianEvent};
 use crate::ids::SubjectId;
+use crate::initial_access::{InitialAccess, InitialAccessEvent};
 use crate::ledger_manifest::{LedgerManifest, LedgerManifestEvent};
 use crate::personal::{Sealable, Segment, from_json};
 use crate::pupil::{Pupil, PupilEvent};
@@ -27,6 +28,8 @@ pub enum Event {
     LedgerManifest(LedgerManifestEvent),
     /// Of a relying party.
     RelyingParty(RelyingPartyEvent),
+    /// Of an initial access token.
+    InitialAccess(InitialAccessEvent),
     /// Of an auditor.
     Auditor(AuditorEvent),
     /// Of the rules in force.
@@ -46,12 +49,13 @@ pub enum DecodeError {
 
 impl Event {
     /// The kinds of streams that this version knows.
-    pub const STREAM_TYPES: [&'static str; 7] = [
+    pub const STREAM_TYPES: [&'static str; 8] = [
         Pupil::TYPE,
         Guardian::TYPE,
         Account::TYPE,
         Establishment::TYPE,
         RelyingParty::TYPE,
+        InitialAccess::TYPE,
         Auditor::TYPE,
         Rules::TYPE,
     ];
@@ -68,6 +72,7 @@ impl Event {
             Establishment::TYPE => Ok(Self::Establishment(from_json(payload)?)),
             LedgerManifest::TYPE => Ok(Self::LedgerManifest(from_json(payload)?)),
             RelyingParty::TYPE => Ok(Self::RelyingParty(from_json(payload)?)),
+            InitialAccess::TYPE => Ok(Self::InitialAccess(from_json(payload)?)),
             Auditor::TYPE => Ok(Self::Auditor(from_json(payload)?)),
             Rules::TYPE => Ok(Self::Rules(from_json(payload)?)),
             other => Err(DecodeError::UnknownStream(other.to_owned())),
@@ -83,6 +88,7 @@ impl Event {
             Self::Establishment(_) => Establishment::TYPE,
             Self::LedgerManifest(_) => LedgerManifest::TYPE,
             Self::RelyingParty(_) => RelyingParty::TYPE,
+            Self::InitialAccess(_) => InitialAccess::TYPE,
             Self::Auditor(_) => Auditor::TYPE,
             Self::Rules(_) => Rules::TYPE,
         }
@@ -100,6 +106,7 @@ impl Event {
             Self::Establishment(event) => serde_json::to_string(event),
             Self::LedgerManifest(event) => serde_json::to_string(event),
             Self::RelyingParty(event) => serde_json::to_string(event),
+            Self::InitialAccess(event) => serde_json::to_string(event),
             Self::Auditor(event) => serde_json::to_string(event),
             Self::Rules(event) => serde_json::to_string(event),
         }
@@ -108,7 +115,8 @@ impl Event {
     /// The stored names of all events, of whichever aggregate.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let own = [PupilEvent::NAMES, GuardianEvent::NAMES, AccountEvent::NAMES, EstablishmentEvent::NAMES];
-        let others = [LedgerManifestEvent::NAMES, RelyingPartyEvent::NAMES, AuditorEvent::NAMES, RulesEvent::NAMES];
+        let others = [LedgerManifestEvent::NAMES, RelyingPartyEvent::NAMES, InitialAccessEvent::NAMES];
+        let others = others.into_iter().chain([AuditorEvent::NAMES, RulesEvent::NAMES]);
         own.into_iter().chain(others).flatten().copied()
     }
 
@@ -121,6 +129,7 @@ impl Event {
             Self::Establishment(event) => event.event_version(),
             Self::LedgerManifest(event) => event.event_version(),
             Self::RelyingParty(event) => event.event_version(),
+            Self::InitialAccess(event) => event.event_version(),
             Self::Auditor(event) => event.event_version(),
             Self::Rules(event) => event.event_version(),
         }
@@ -133,7 +142,7 @@ impl Event {
             Self::Guardian(GuardianEvent::GuardianErased { guardian, .. }) => Some((*guardian).into()),
             Self::Account(AccountEvent::AccountErased { account, .. }) => Some((*account).into()),
             Self::Pupil(_) | Self::Guardian(_) | Self::Account(_) => None,
-            Self::Establishment(_) | Self::LedgerManifest(_) | Self::RelyingParty(_) => None,
+            Self::Establishment(_) | Self::LedgerManifest(_) | Self::RelyingParty(_) | Self::InitialAccess(_) => None,
             Self::Auditor(_) | Self::Rules(_) => None,
         }
     }
@@ -150,6 +159,7 @@ impl Event {
             Self::Establishment(event) => event.event_type(),
             Self::LedgerManifest(event) => event.event_type(),
             Self::RelyingParty(event) => event.event_type(),
+            Self::InitialAccess(event) => event.event_type(),
             Self::Auditor(event) => event.event_type(),
             Self::Rules(event) => event.event_type(),
         }
@@ -165,6 +175,7 @@ impl Sealable for Event {
             Self::Establishment(event) => event.segments(),
             Self::LedgerManifest(event) => event.segments(),
             Self::RelyingParty(event) => event.segments(),
+            Self::InitialAccess(event) => event.segments(),
             Self::Auditor(event) => event.segments(),
             Self::Rules(event) => event.segments(),
         }

@@ -54,6 +54,10 @@ opaque_id!(
     RelyingPartyId
 );
 opaque_id!(
+    /// One initial access token, by which services register themselves.
+    InitialAccessId
+);
+opaque_id!(
     /// One auditor.
     AuditorId
 );

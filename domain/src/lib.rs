@@ -11,6 +11,7 @@ pub mod event;
 pub mod guardian;
 pub mod identifiers;
 pub mod ids;
+pub mod initial_access;
 pub mod ledger_manifest;
 pub mod personal;
 pub mod pupil;

@@ -13,7 +13,8 @@ mod terms;
 
 pub use registration::{ClientAuthentication, Establishments, InvalidRegistration, Registration};
 pub use terms::{
-    BackchannelLogout, ClientKey, ClientKeys, GrantType, InvalidTerms, Lifetimes, ResponseMode, SigningAlgorithm, Terms,
+    BackchannelLogout, ClientKey, ClientKeys, GrantType, InvalidTerms, Lifetimes, ResponseMode, SecurityProfile,
+    ServiceLink, SigningAlgorithm, Terms,
 };
 
 /// Intentions about a relying party.
@@ -44,6 +45,13 @@ pub enum RelyingPartyCommand {
     Disable,
     /// Serve it again.
     Enable,
+    /// Let whoever holds this token read, change and end the registration (RFC 7592 §3).
+    IssueRegistrationToken {
+        /// Vault row of the token's hash.
+        token: SecretId,
+    },
+    /// End the registration for good (RFC 7592 §2.3).
+    Deregister,
 }
 
 /// Facts of a relying party.
@@ -54,14 +62,14 @@ pub enum RelyingPartyEvent {
         /// Its `client_id`.
         id: RelyingPartyId,
         /// Its registration.
-        registration: Registration,
+        registration: Box<Registration>,
         /// Vault row of its client secret's hash.
         secret: Option<SecretId>,
     },
     /// Its registration changed.
     RelyingPartyChanged {
         /// The registration, whole.
-        registration: Registration,
+        registration: Box<Registration>,
     },
     /// Its client secret was replaced.
     ClientSecretReplaced {
@@ -74,12 +82,19 @@ pub enum RelyingPartyEvent {
     RelyingPartyDisabled {},
     /// It is served again.
     RelyingPartyEnabled {},
+    /// Whoever holds this token may read, change and end the registration; a former one may no longer.
+    RegistrationTokenIssued {
+        /// Vault row of the token's hash.
+        token: SecretId,
+    },
+    /// Its registration has ended for good: its `client_id` is never served again.
+    RelyingPartyDeregistered {},
 }
 
-// Version 2 says more of a registration (see `Terms`). What version 1 did not say reads as it was meant then.
+// Versions 2 and 3 say more of a registration (see `Terms`). What an earlier one did not say reads as it was meant then.
 event_names!(RelyingPartyEvent, version "2":
-    RelyingPartyRegistered, RelyingPartyChanged, ClientSecretReplaced, ClientSecretWithdrawn, RelyingPartyDisabled,
-    RelyingPartyEnabled);
+    RelyingPartyRegistered = "3", RelyingPartyChanged = "3", ClientSecretReplaced, ClientSecretWithdrawn,
+    RelyingPartyDisabled, RelyingPartyEnabled, RegistrationTokenIssued = "1", RelyingPartyDeregistered = "1");
 
 impl Sealable for RelyingPartyEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
@@ -89,7 +104,9 @@ impl Sealable for RelyingPartyEvent {
             | Self::ClientSecretReplaced { .. }
             | Self::ClientSecretWithdrawn {}
             | Self::RelyingPartyDisabled {}
-            | Self::RelyingPartyEnabled {} => vec![],
+            | Self::RelyingPartyEnabled {}
+            | Self::RegistrationTokenIssued { .. }
+            | Self::RelyingPartyDeregistered {} => vec![],
         }
     }
 }
@@ -109,6 +126,9 @@ pub enum RelyingPartyError {
     /// A client that authenticates by secret needs one, any other has none.
     #[error("a client that authenticates by secret needs one, and any other has none")]
     SecretMismatch,
+    /// Its registration has ended for good.
+    #[error("the registration of this relying party has ended; register it anew")]
+    Deregistered,
 }
 
 /// The relying party as its events make it.
@@ -122,6 +142,12 @@ pub struct RelyingParty {
     pub secret: Option<SecretId>,
     /// Whether it is served.
     pub enabled: bool,
+    /// Vault row of the hash of the token by which its developer manages the registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_token: Option<SecretId>,
+    /// Its registration has ended for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deregistered: bool,
 }
 
 impl RelyingParty {
@@ -132,7 +158,11 @@ impl RelyingParty {
     pub fn decide(&self, command: RelyingPartyCommand) -> Result<Vec<RelyingPartyEvent>, RelyingPartyError> {
         use RelyingPartyCommand as C;
         use RelyingPartyEvent as E;
-        let registered = || self.registration.as_ref().ok_or(RelyingPartyError::NotRegistered);
+        let registered = || match &self.registration {
+            Some(_) if self.deregistered => Err(RelyingPartyError::Deregistered),
+            Some(registration) => Ok(registration),
+            None => Err(RelyingPartyError::NotRegistered),
+        };
         match command {
             C::Register { id, registration, secret } => {
                 if self.id.is_some() {
@@ -142,7 +172,7 @@ impl RelyingParty {
                 if secret.is_some() != registration.authentication.by_secret() {
                     return Err(RelyingPartyError::SecretMismatch);
                 }
-                Ok(vec![E::RelyingPartyRegistered { id, registration, secret }])
+                Ok(vec![E::RelyingPartyRegistered { id, registration: registration.into(), secret }])
             }
             C::Change { registration, secret } => {
                 let known = registered()?;
@@ -154,7 +184,7 @@ impl RelyingParty {
                 }
                 let mut events = Vec::new();
                 if *known != registration {
-                    events.push(E::RelyingPartyChanged { registration });
+                    events.push(E::RelyingPartyChanged { registration: registration.into() });
                 }
                 events.extend(secret.map(|secret| E::ClientSecretReplaced { secret }));
                 if self.secret.is_some() && !by_secret {
@@ -176,6 +206,14 @@ impl RelyingParty {
                 registered()?;
                 Ok((!self.enabled).then_some(E::RelyingPartyEnabled {}).into_iter().collect())
             }
+            C::IssueRegistrationToken { token } => {
+                registered()?;
+                Ok(vec![E::RegistrationTokenIssued { token }])
+            }
+            C::Deregister => {
+                registered()?;
+                Ok(vec![E::RelyingPartyDeregistered {}])
+            }
         }
     }
 }
@@ -192,13 +230,19 @@ impl Aggregate for RelyingParty {
     fn apply(&mut self, event: RelyingPartyEvent) {
         match event {
             RelyingPartyEvent::RelyingPartyRegistered { id, registration, secret } => {
-                *self = Self { id: Some(id), registration: Some(registration), secret, enabled: true };
+                *self =
+                    Self { id: Some(id), registration: Some(*registration), secret, enabled: true, ..Self::default() };
             }
-            RelyingPartyEvent::RelyingPartyChanged { registration } => self.registration = Some(registration),
+            RelyingPartyEvent::RelyingPartyChanged { registration } => self.registration = Some(*registration),
             RelyingPartyEvent::ClientSecretReplaced { secret } => self.secret = Some(secret),
             RelyingPartyEvent::ClientSecretWithdrawn {} => self.secret = None,
             RelyingPartyEvent::RelyingPartyDisabled {} => self.enabled = false,
             RelyingPartyEvent::RelyingPartyEnabled {} => self.enabled = true,
+            RelyingPartyEvent::RegistrationTokenIssued { token } => self.registration_token = Some(token),
+            RelyingPartyEvent::RelyingPartyDeregistered {} => {
+                (self.secret, self.registration_token) = (None, None);
+                (self.enabled, self.deregistered) = (false, true);
+            }
         }
     }
 }

@@ -23,13 +23,16 @@ pub const STREAM: &str = "service";
 /// | all | 1 | the rules of the first announcement |
 /// | guardian | 2 | names in a held link are sealed for the child they may mean; erasing the child ends the link |
 /// | account | 2 | upstream identities are linked and unlinked; a provisional password ends their links |
-pub const DECISIONS: [(&str, u16); 7] = [
+/// | relying_party | 2 | security profile, service link, EdDSA, registration tokens, an end for good |
+/// | initial_access | 1 | tokens by which services register themselves |
+pub const DECISIONS: [(&str, u16); 8] = [
     ("pupil", 1),
     ("guardian", 2),
     ("account", 2),
     ("establishment", 1),
     ("ledger_manifest", 1),
-    ("relying_party", 1),
+    ("relying_party", 2),
+    ("initial_access", 1),
     ("auditor", 1),
 ];
 

@@ -10,14 +10,16 @@ use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
 use crate::ids::{
-    AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, LinkId, PupilId, RelyingPartyId, SecretId,
+    AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, InitialAccessId, LinkId, PupilId, RelyingPartyId,
+    SecretId,
 };
+use crate::initial_access::{Bounds, InitialAccessEvent};
 use crate::ledger_manifest::LedgerManifestEvent;
 use crate::personal::Personal;
 use crate::pupil::{CivilStatus, Departure, Placement, PupilEvent, Unlinking};
 use crate::relying_party::{
     BackchannelLogout, ClientAuthentication, ClientKey, ClientKeys, Establishments, GrantType, Lifetimes, Registration,
-    RelyingPartyEvent, ResponseMode, SigningAlgorithm, Terms,
+    RelyingPartyEvent, ResponseMode, SecurityProfile, ServiceLink, SigningAlgorithm, Terms,
 };
 use crate::rules::{Rulebook, RulesEvent};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
@@ -37,6 +39,7 @@ const AUDITOR: AuditorId = AuditorId(Uuid::from_u128(8));
 const SECOND_AUDITOR: AuditorId = AuditorId(Uuid::from_u128(9));
 const DISCLOSURE: DisclosureId = DisclosureId(Uuid::from_u128(10));
 const LINK: LinkId = LinkId(Uuid::from_u128(11));
+const INITIAL_ACCESS: InitialAccessId = InitialAccessId(Uuid::from_u128(11));
 
 /// One sample of every variant of every event, in the order of their declaration.
 pub fn every_event() -> Vec<Event> {
@@ -46,10 +49,12 @@ pub fn every_event() -> Vec<Event> {
     let establishment = establishment_events().into_iter().map(Event::Establishment);
     let manifest = ledger_manifest_events().into_iter().map(Event::LedgerManifest);
     let relying_party = relying_party_events().into_iter().map(Event::RelyingParty);
+    let initial_access = initial_access_events().into_iter().map(Event::InitialAccess);
     let auditor = auditor_events().into_iter().map(Event::Auditor);
     let rules = rules_events().into_iter().map(Event::Rules);
     let people = pupil.chain(guardian).chain(account);
-    people.chain(establishment).chain(manifest).chain(relying_party).chain(auditor).chain(rules).collect()
+    let services = relying_party.chain(initial_access);
+    people.chain(establishment).chain(manifest).chain(services).chain(auditor).chain(rules).collect()
 }
 
 /// Parses what is known to be well-formed.
@@ -250,14 +255,35 @@ fn relying_party_events() -> Vec<RelyingPartyEvent> {
     vec![
         RelyingPartyEvent::RelyingPartyRegistered {
             id: RELYING_PARTY,
-            registration: registration.clone(),
+            registration: registration.clone().into(),
             secret: Some(SECRET),
         },
-        RelyingPartyEvent::RelyingPartyChanged { registration },
+        RelyingPartyEvent::RelyingPartyChanged { registration: registration.into() },
         RelyingPartyEvent::ClientSecretReplaced { secret: SECRET },
         RelyingPartyEvent::ClientSecretWithdrawn {},
         RelyingPartyEvent::RelyingPartyDisabled {},
         RelyingPartyEvent::RelyingPartyEnabled {},
+        RelyingPartyEvent::RegistrationTokenIssued { token: SECRET },
+        RelyingPartyEvent::RelyingPartyDeregistered {},
+    ]
+}
+
+fn initial_access_events() -> Vec<InitialAccessEvent> {
+    let bounds = Bounds {
+        scopes: ["openid".to_owned(), "profile".to_owned()].into(),
+        claims: None,
+        establishments: Establishments::Only([college()].into()),
+    };
+    vec![
+        InitialAccessEvent::InitialAccessTokenIssued {
+            id: INITIAL_ACCESS,
+            token: SECRET,
+            uses: 3,
+            expires_at: moment(),
+            bounds,
+        },
+        InitialAccessEvent::InitialAccessTokenUsed { relying_party: RELYING_PARTY },
+        InitialAccessEvent::InitialAccessTokenWithdrawn {},
     ]
 }
 
@@ -314,8 +340,23 @@ pub fn rich_registration() -> Registration {
             userinfo_signed_response_alg: Some(SigningAlgorithm::ES256),
             require_pushed_authorization_requests: true,
             dpop_bound_access_tokens: true,
+            profile: SecurityProfile::Plain,
+            link: ServiceLink::default(),
         },
     }
+}
+
+/// A registration that says what came with version 3 of the events.
+pub fn linked_registration() -> Registration {
+    let mut registration = rich_registration();
+    registration.terms.profile = SecurityProfile::Fapi2;
+    registration.terms.id_token_signed_response_alg = SigningAlgorithm::EdDSA;
+    registration.terms.link = ServiceLink {
+        home_uri: Some("https://portail.example.org/".into()),
+        initiate_login_uri: Some("https://portail.example.org/connexion".into()),
+        english_name: Some("Portal".into()),
+    };
+    registration
 }
 
 #[cfg(test)]
@@ -328,7 +369,18 @@ mod tests {
     fn the_stored_form_of_a_rich_registration_is_golden() {
         let registration = rich_registration();
         assert_eq!(registration.validate(), Ok(()));
-        let event = RelyingPartyEvent::RelyingPartyChanged { registration };
+        let event = RelyingPartyEvent::RelyingPartyChanged { registration: registration.into() };
+        let json = Event::RelyingParty(event.clone()).payload().expect("serialises");
+        assert_eq!(serde_json::from_str::<RelyingPartyEvent>(&json).expect("reads"), event);
+        insta::assert_snapshot!(json);
+    }
+
+    /// Every member that version 3 added, and none in the forms from before.
+    #[test]
+    fn the_stored_form_of_a_linked_registration_is_golden() {
+        let registration = linked_registration();
+        assert_eq!(registration.validate(), Ok(()));
+        let event = RelyingPartyEvent::RelyingPartyChanged { registration: registration.into() };
         let json = Event::RelyingParty(event.clone()).payload().expect("serialises");
         assert_eq!(serde_json::from_str::<RelyingPartyEvent>(&json).expect("reads"), event);
         insta::assert_snapshot!(json);

@@ -95,7 +95,8 @@ impl Name {
     /// tables of another version rebuild them beside and swap.
     pub fn version(self) -> i32 {
         match self {
-            Self::Services => 1,
+            // 2: services by the establishments they serve; registrations that have ended.
+            Self::Services => 2,
             // 2: erasure takes a person's rows away. 3: pupils are found by birth date.
             Self::People => 3,
             // 2: erasure takes a person's rows away.

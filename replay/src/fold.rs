@@ -105,6 +105,7 @@ impl Fold {
             }
             Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}

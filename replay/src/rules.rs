@@ -55,6 +55,7 @@ impl Announced {
             | Event::Establishment(_)
             | Event::RelyingParty(_)
             | Event::LedgerManifest(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_) => None,
         }
     }

@@ -19,6 +19,7 @@ use domain::auditor::AuditorEvent;
 use domain::context::Actor;
 use domain::establishment::EstablishmentEvent;
 use domain::guardian::GuardianEvent;
+use domain::initial_access::InitialAccessEvent;
 use domain::ledger_manifest::LedgerManifestEvent;
 use domain::pupil::PupilEvent;
 use domain::relying_party::RelyingPartyEvent;
@@ -94,9 +95,16 @@ fn kind(event: &Event) -> Kind {
             RelyingPartyEvent::RelyingPartyRegistered { .. } => CREATE,
             RelyingPartyEvent::RelyingPartyChanged { .. }
             | RelyingPartyEvent::ClientSecretReplaced { .. }
+            | RelyingPartyEvent::RegistrationTokenIssued { .. }
             | RelyingPartyEvent::ClientSecretWithdrawn {} => UPDATE,
+            RelyingPartyEvent::RelyingPartyDeregistered {} => DELETE,
             RelyingPartyEvent::RelyingPartyEnabled {} => 8,
             RelyingPartyEvent::RelyingPartyDisabled {} => 9,
+        }),
+        Event::InitialAccess(event) => entity(match event {
+            InitialAccessEvent::InitialAccessTokenIssued { .. } => CREATE,
+            InitialAccessEvent::InitialAccessTokenUsed { .. } => UPDATE,
+            InitialAccessEvent::InitialAccessTokenWithdrawn {} => DELETE,
         }),
         Event::Auditor(event) => match event {
             AuditorEvent::AuditorAppointed { .. } => access(1),
@@ -201,6 +209,7 @@ fn managed(event: &RecordedEvent) -> Value {
         Event::Establishment(_) => (4, "establishment"),
         Event::LedgerManifest(_) => (99, "ledger manifest"),
         Event::RelyingParty(_) => (99, "relying party"),
+        Event::InitialAccess(_) => (99, "initial access token"),
         Event::Auditor(_) => (99, "disclosure request"),
         Event::Rules(_) => (5, "rules"),
         Event::Account(_) => (2, "account"),
@@ -222,6 +231,7 @@ fn managed(event: &RecordedEvent) -> Value {
         | Event::Establishment(_)
         | Event::LedgerManifest(_)
         | Event::RelyingParty(_)
+        | Event::InitialAccess(_)
         | Event::Rules(_) => event.stream_id.clone(),
     };
     json!({ "uid": uid, "type_id": type_id, "type": word })

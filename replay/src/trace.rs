@@ -33,7 +33,14 @@ pub async fn of_account(ledger: &Ledger, name: &'static str, account: AccountId)
 pub fn of_events<'e>(events: impl IntoIterator<Item = &'e RecordedEvent>) -> Vec<Uuid> {
     // Relying parties, auditors and rules are nobody's data.
     let nobody = |event: &RecordedEvent| {
-        matches!(event.event, Event::RelyingParty(_) | Event::Auditor(_) | Event::LedgerManifest(_) | Event::Rules(_))
+        matches!(
+            event.event,
+            Event::RelyingParty(_)
+                | Event::InitialAccess(_)
+                | Event::Auditor(_)
+                | Event::LedgerManifest(_)
+                | Event::Rules(_)
+        )
     };
     let events = events.into_iter().filter(|event| !nobody(event));
     people(events.flat_map(audit::entities))

@@ -34,8 +34,9 @@ impl KeysCommand {
             Self::Rotate { now } => now,
             Self::RotateMaster { another } => return block_on(rotate_master(global, another)),
         };
-        block_on(Beside::over(&global.load()?, async |beside| {
-            let keys = Keys::new(beside.db.clone(), beside.ledger.clone());
+        let config = global.load()?;
+        block_on(Beside::over(&config, async |beside| {
+            let keys = Keys::new(beside.db.clone(), beside.ledger.clone()).with_eddsa(config.oidc.eddsa);
             let rotated = keys.rotate(beside.ledger.now(), at_once).await?;
             println!("Tokens are now signed by {}; running services follow within a minute.", rotated.join(" and "));
             Ok(())

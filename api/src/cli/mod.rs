@@ -13,6 +13,7 @@ mod incident;
 mod keys;
 mod manifest;
 mod outbox;
+mod registration_token;
 mod relying_party;
 mod reset;
 mod sample;
@@ -78,6 +79,9 @@ enum Command {
     /// Register the services that consume tokens, and change them
     #[command(subcommand)]
     RelyingParty(relying_party::RelyingPartyCommand),
+    /// Let services register themselves, within bounds
+    #[command(subcommand)]
+    RegistrationToken(registration_token::RegistrationTokenCommand),
     /// Appoint auditors, who question the ledger over the API
     #[command(subcommand)]
     Auditor(auditor::AuditorCommand),
@@ -119,6 +123,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Sample(command) => command.run(),
         Command::Config(command) => command.run(&global),
         Command::RelyingParty(command) => command.run(&global),
+        Command::RegistrationToken(command) => command.run(&global),
         Command::Auditor(command) => command.run(&global),
         Command::Establishment(command) => command.run(&global),
         Command::Views(command) => command.run(&global),

@@ -27,6 +27,7 @@ pub use values::{Secret, Size, Span};
 use crate::pages::Language;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use url::Url;
@@ -215,6 +216,14 @@ pub struct Oidc {
     pub signing_key_lifetime: Span,
     /// Hosts of relying parties that may lie at private addresses.
     pub private_hosts: Vec<String>,
+    /// Whether there are signing keys for EdDSA too, for relying parties that are registered for it.
+    pub eddsa: bool,
+    /// Whether DPoP proofs must have a nonce of this service (RFC 9449 §8).
+    pub dpop_nonce: bool,
+    /// Whether services may register themselves, with an initial access token (RFC 7591).
+    pub dynamic_registration: bool,
+    /// `FrEduCtEleveNiveau` (MEFSTAT4) by MEF, the beginning of one, or a level of the first degree.
+    pub stages: BTreeMap<String, String>,
 }
 
 /// `[operator]`
@@ -386,6 +395,10 @@ impl Default for Oidc {
             refresh_token_grace: Span::seconds(30),
             signing_key_lifetime: Span::days(90),
             private_hosts: Vec::new(),
+            eddsa: false,
+            dpop_nonce: false,
+            dynamic_registration: false,
+            stages: BTreeMap::new(),
         }
     }
 }

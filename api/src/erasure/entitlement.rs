@@ -217,7 +217,7 @@ fn concerns(event: &Event, guardian: GuardianId) -> bool {
         Event::Guardian(_) => true,
         Event::Pupil(event) => linked(event) == Some(guardian),
         Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => false,
-        Event::LedgerManifest(_) | Event::Auditor(_) | Event::Rules(_) => false,
+        Event::LedgerManifest(_) | Event::InitialAccess(_) | Event::Auditor(_) | Event::Rules(_) => false,
     }
 }
 
@@ -242,7 +242,7 @@ fn pupils_of(events: &[RecordedEvent], guardian: GuardianId) -> BTreeSet<PupilId
     let linked = events.iter().filter(|recorded| match &recorded.event {
         Event::Pupil(event) => linked(event) == Some(guardian),
         Event::Guardian(_) | Event::Account(_) | Event::Establishment(_) | Event::RelyingParty(_) => false,
-        Event::LedgerManifest(_) | Event::Auditor(_) | Event::Rules(_) => false,
+        Event::LedgerManifest(_) | Event::InitialAccess(_) | Event::Auditor(_) | Event::Rules(_) => false,
     });
     linked.filter(|recorded| recorded.stream_type == Pupil::TYPE).filter_map(|e| e.stream_id.parse().ok()).collect()
 }

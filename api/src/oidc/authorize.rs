@@ -23,6 +23,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::account::Holder;
 use domain::ids::{AccountId, RelyingPartyId};
 use domain::relying_party::Registration;
 use sqlx::types::Json;
@@ -30,6 +31,10 @@ use uuid::Uuid;
 
 /// How long a request waits for its browser to sign in; an activation by SMS may come first.
 const PATIENCE: TimeDelta = TimeDelta::hours(1);
+/// The same under the FAPI 2.0 profile.
+const SHORT_PATIENCE: TimeDelta = TimeDelta::minutes(10);
+/// The parameter by which a person goes on as they are.
+const AS_IS: &str = "as_is";
 
 /// What every step of answering needs.
 pub(super) struct Asking<'a> {
@@ -40,6 +45,8 @@ pub(super) struct Asking<'a> {
     who: Option<Who>,
     now: DateTime<Utc>,
     issuer: String,
+    /// The person goes on as they are identified, though the client would like it better.
+    as_is: bool,
 }
 
 impl From<Unproven> for AppError {
@@ -122,6 +129,7 @@ pub async fn resume(
     let (request, asked_at, party) = kept_request(&app, id).await?;
     let jar = belongs_here(&app, &cookies, id).await?;
     let asking = Asking::new(&app, &view, &cookies, who::in_browser(&app, &incident, &cookies).await?);
+    let asking = asking.going_on_as_is(parameters.get(AS_IS).is_some());
     Ok((jar, asking.answer(request, Some((id, asked_at)), &party).await?).into_response())
 }
 
@@ -182,7 +190,7 @@ async fn pushed(
     id: Uuid,
     parameters: &Parameters,
 ) -> Result<(AuthorizationRequest, DateTime<Utc>, Registration), AppError> {
-    par::take_up(app, id, client_id(parameters)?, PATIENCE).await
+    par::take_up(app, id, client_id(parameters)?, [PATIENCE, SHORT_PATIENCE]).await
 }
 
 /// A request that the browser brings itself, where the client is not registered to push it.
@@ -213,7 +221,21 @@ async fn registered(app: &App, id: RelyingPartyId) -> Result<Registration, AppEr
 
 impl<'a> Asking<'a> {
     pub(super) fn new(app: &'a App, view: &'a View, cookies: &'a Cookies, who: Option<Who>) -> Self {
-        Self { app, view, cookies, hints: Hints::default(), who, now: app.clock.now(), issuer: app.config.origin() }
+        Self {
+            app,
+            view,
+            cookies,
+            hints: Hints::default(),
+            who,
+            now: app.clock.now(),
+            issuer: app.config.origin(),
+            as_is: false,
+        }
+    }
+
+    /// For a person who has been shown the better way, and goes on without it.
+    pub(super) fn going_on_as_is(self, as_is: bool) -> Self {
+        Self { as_is, ..self }
     }
 
     /// Who is signed in.
@@ -282,6 +304,9 @@ impl<'a> Asking<'a> {
         match Entitlement::of(&self.app.ledger, &who.account, party).await {
             Ok(_) => {
                 let kept = kept.map(|(id, _)| id);
+                if let Some(answer) = self.unmet(&request, kept, party, (who, holder)).await? {
+                    return Ok(answer);
+                }
                 if request.consent {
                     return self.ask(&request, kept, party).await;
                 }
@@ -295,6 +320,47 @@ impl<'a> Asking<'a> {
             Err(NotEntitled::Read(error)) => Err(error.into()),
             Err(NotEntitled::NobodyServed | NotEntitled::AccountNotInUse) => Ok(self.deny(&request, party)),
         }
+    }
+
+    /// What is answered where the person was not identified as the client wants; `None`: go on, and say honestly how
+    /// it was.
+    async fn unmet(
+        &self,
+        request: &AuthorizationRequest,
+        kept: Option<Uuid>,
+        party: &Registration,
+        (who, holder): (&Who, Holder),
+    ) -> Result<Option<Response>, AppError> {
+        let Some(wanted) = request.acr.as_ref().filter(|wanted| !wanted.is_met_by(&who.acr(holder))) else {
+            return Ok(None);
+        };
+        let error = refuse(
+            ErrorCode::UnmetAuthenticationRequirements,
+            "the person can't be identified in the way that acr asks for",
+        );
+        let better = who.better_way(holder).filter(|better| wanted.is_met_by(&better.acr));
+        let better = better.filter(|_| request.prompt != Prompt::None && (wanted.essential || !self.as_is));
+        let Some(better) = better else {
+            let refusal = || send(self.view, &self.issuer, &request.target, Answer::Refusal(error));
+            return Ok(wanted.essential.then(refusal));
+        };
+        let kept = match kept {
+            Some(id) => id,
+            None => self.keep(request).await?,
+        };
+        let jar = belongs_here(self.app, self.cookies, kept).await?;
+        let go_on = match wanted.essential {
+            true => refusal_link(&self.issuer, &request.target, error),
+            false => format!("{}&{AS_IS}=1", continue_at(kept)),
+        };
+        let page = BetterPage {
+            view: self.view.clone(),
+            service: party.name.clone(),
+            way: better.path,
+            essential: wanted.essential,
+            go_on,
+        };
+        Ok(Some((jar, Page(page)).into_response()))
     }
 
     /// Whether the person has said which account to go on with: by choosing this session, or by signing in since.
@@ -420,6 +486,33 @@ fn fresh_enough(
     }
     let recent = request.max_age.is_none_or(|seconds| now - who.authenticated_at <= TimeDelta::seconds(seconds));
     request.prompt != Prompt::Login && recent
+}
+
+/// Signed in, but this service wants to be surer of who it is.
+#[derive(Template, Debug)]
+#[template(path = "oidc/better.html")]
+pub struct BetterPage {
+    view: View,
+    service: String,
+    /// Where the person proves more.
+    way: &'static str,
+    /// Whether the service takes nothing less.
+    essential: bool,
+    /// On, or back to the service.
+    go_on: String,
+}
+
+impl Sample for BetterPage {
+    fn samples(view: &View) -> Vec<Self> {
+        let page = |essential, go_on: &str| Self {
+            view: view.clone(),
+            service: "Notes du collège <Exemple>".to_owned(),
+            way: "/reset",
+            essential,
+            go_on: go_on.to_owned(),
+        };
+        vec![page(false, "/authorize/continue?request=x&as_is=1"), page(true, "https://notes.example.org/cb?error=x")]
+    }
 }
 
 /// Signed in, but this service is for families of other schools.

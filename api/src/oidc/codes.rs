@@ -2,6 +2,7 @@
 
 use super::pkce::Challenge;
 use super::request::AuthorizationRequest;
+use super::requested::Requested;
 use super::scopes;
 use crate::config::Span;
 use aws_lc_rs::digest;
@@ -11,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AccountId, RelyingPartyId};
 use domain::relying_party::Terms;
 use sqlx::PgPool;
+use sqlx::types::Json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -55,6 +57,8 @@ pub struct Grant {
     pub jti: Uuid,
     /// The key that the tokens must be bound to (RFC 9449 §10).
     pub jkt: Option<String>,
+    /// Claims asked for by name.
+    pub claims: Requested,
 }
 
 /// Why a code is not redeemed. The client learns only `invalid_grant`.
@@ -109,8 +113,8 @@ pub async fn issue(
     sqlx::query(
         "INSERT INTO service.authorization_code
              (hash, client, account, session, redirect_uri, challenge, scope, nonce, issued_at, expires_at, delete_after,
-              jkt)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+              jkt, claims)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(hash(&code))
     .bind(request.target.client.0)
@@ -124,12 +128,13 @@ pub async fn issue(
     .bind(now + lifetimes.code)
     .bind(now + lifetimes.code + lifetimes.access_token)
     .bind(&request.dpop_jkt)
+    .bind(Some(Json(&request.claims)).filter(|Json(claims)| !claims.is_empty()))
     .execute(db)
     .await?;
     Ok(code)
 }
 
-type Row = (Uuid, Uuid, String, String, String, Option<String>, Option<String>);
+type Row = (Uuid, Uuid, String, String, String, Option<String>, Option<String>, Option<Json<Requested>>);
 
 /// Uses a code up and says what it stood for. One statement checks and sets: of any number of simultaneous
 /// attempts one gets the grant, and the others revoke what it leads to. An attempt with a wrong redirect URI or
@@ -148,7 +153,7 @@ pub async fn redeem(
     let row: Option<Row> = sqlx::query_as(
         "UPDATE service.authorization_code SET consumed_at = $3, access_token = $4
          WHERE hash = $1 AND client = $2 AND consumed_at IS NULL AND expires_at > $3
-         RETURNING account, session, redirect_uri, challenge, scope, nonce, jkt",
+         RETURNING account, session, redirect_uri, challenge, scope, nonce, jkt, claims",
     )
     .bind(&hash)
     .bind(presented.client.0)
@@ -156,7 +161,7 @@ pub async fn redeem(
     .bind(jti)
     .fetch_optional(db)
     .await?;
-    let Some((account, session, redirect_uri, challenge, scope, nonce, jkt)) = row else {
+    let Some((account, session, redirect_uri, challenge, scope, nonce, jkt, claims)) = row else {
         return Err(why_not(db, &hash, presented.client, now, lifetimes).await?);
     };
     if redirect_uri != presented.redirect_uri {
@@ -166,7 +171,8 @@ pub async fn redeem(
         return Err(NotRedeemed::Verifier);
     }
     let scopes = scope.split(' ').map(str::to_owned).collect();
-    Ok(Grant { account: AccountId(account), session, scopes, nonce, jti, jkt })
+    let claims = claims.map(|Json(claims)| claims).unwrap_or_default();
+    Ok(Grant { account: AccountId(account), session, scopes, nonce, jti, jkt, claims })
 }
 
 async fn why_not(
@@ -207,12 +213,16 @@ pub async fn revoke(db: &PgPool, jti: Uuid, expires_at: DateTime<Utc>) -> Result
     Ok(())
 }
 
-/// Whether an access token was revoked.
+/// Whether an access token was revoked, or the one it was made from.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn is_revoked(db: &PgPool, jti: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM service.revoked_token WHERE jti = $1)").bind(jti).fetch_one(db).await
+pub async fn is_revoked(db: &PgPool, jti: Uuid, root: Option<Uuid>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM service.revoked_token WHERE jti = ANY (ARRAY[$1, $2]))")
+        .bind(jti)
+        .bind(root)
+        .fetch_one(db)
+        .await
 }
 
 /// Deletes what has expired, a bounded number of rows of each kind. Returns whether there may be more.
@@ -239,7 +249,16 @@ pub async fn delete_expired(db: &PgPool, now: DateTime<Utc>) -> Result<bool, sql
         .rows_affected();
         more |= deleted == BATCH;
     }
-    Ok(more)
+    // Its rows have two names, so it is no row of the list above.
+    let deleted = sqlx::query(&format!(
+        "DELETE FROM service.released WHERE (account, client) IN
+             (SELECT account, client FROM service.released WHERE last_at < $1 ORDER BY last_at LIMIT {BATCH})"
+    ))
+    .bind(now - super::services::REMEMBERED)
+    .execute(db)
+    .await?
+    .rows_affected();
+    Ok(more | (deleted == BATCH))
 }
 
 /// Only this stands in the table: a reader of the database can't redeem a code. 256 random bits need no slow hash.

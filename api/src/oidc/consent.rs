@@ -47,7 +47,8 @@ pub(super) fn page(
     party: &Registration,
 ) -> Response {
     let token = cookies.session.as_ref().map(|session| ConsentForm::token(app, session)).unwrap_or_default();
-    let released = labels(&request.scopes).into_iter().map(|label| view.t(label)).collect();
+    let touched = scopes::touched(&request.scopes, &request.claims, party);
+    let released = labels(&touched).into_iter().map(|label| view.t(label)).collect();
     let stays = request.scopes.contains(scopes::OFFLINE_ACCESS);
     let page = ConsentPage {
         view: view.clone(),
@@ -66,6 +67,7 @@ pub(super) fn labels(granted: &BTreeSet<String>) -> Vec<&'static str> {
     [
         (scopes::PROFILE, "oidc-released-profile"),
         (scopes::AFFILIATION, "oidc-released-affiliation"),
+        (scopes::CONNECTION, "oidc-released-connection"),
         (scopes::ESTABLISHMENT, "oidc-released-establishment"),
         (scopes::CHILDREN, "oidc-released-children"),
         (scopes::BIRTHDATE, "oidc-released-birthdate"),
@@ -90,7 +92,8 @@ pub async fn answer(
     let (mut request, asked_at, party) = kept_request(&app, form.request).await?;
     let _known = belongs_here(&app, &cookies, form.request).await?;
     let who = who::in_browser(&app, &incident, &cookies).await?;
-    let asking = Asking::new(&app, &view, &cookies, who);
+    // Whoever has come so far has been shown the better way, if there was one.
+    let asking = Asking::new(&app, &view, &cookies, who).as_is(true);
     if form.answer != "yes" {
         asking.forget(form.request).await?;
         let error = refuse(ErrorCode::AccessDenied, "the person did not agree");

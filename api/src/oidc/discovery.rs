@@ -2,6 +2,7 @@
 
 use super::{client, dpop, scopes, tokens};
 use crate::app::App;
+use crate::config::Oidc;
 use crate::incident::AppError;
 use axum::Json;
 use axum::extract::State;
@@ -36,17 +37,21 @@ pub mod path {
     pub const USERINFO: &str = "/userinfo";
     /// RP-initiated logout.
     pub const END_SESSION: &str = "/end-session";
+    /// Where services register themselves.
+    pub const REGISTER: &str = "/register";
+    /// Where one manages its registration.
+    pub const REGISTERED: &str = "/register/{client_id}";
     /// Where its confirmation is sent.
     pub const END_SESSION_CONFIRM: &str = "/end-session/confirm";
 }
 
 /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0 §4; RFC 8414).
 pub async fn metadata(State(app): State<App>) -> Response {
-    public(metadata_of(&app.config.origin()), 3600)
+    public(metadata_of(&app.config.origin(), &app.config.oidc), 3600)
 }
 
 /// Built from the configured origin only, never from the request.
-pub(super) fn metadata_of(issuer: &str) -> Value {
+pub(super) fn metadata_of(issuer: &str, config: &Oidc) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
     let of_tokens = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
     let confidential: Vec<&str> = ClientAuthentication::ALL
@@ -54,8 +59,11 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
         .filter(|method| *method != ClientAuthentication::None)
         .map(ClientAuthentication::as_str)
         .collect();
-    let claims: Vec<&str> = of_tokens.into_iter().chain(scopes::CLAIMS).collect();
-    json!({
+    let offered = |one: &SigningAlgorithm| config.eddsa || *one != SigningAlgorithm::EdDSA;
+    let algorithms: Vec<&str> =
+        SigningAlgorithm::ALL.into_iter().filter(offered).map(SigningAlgorithm::as_str).collect();
+    let claims: Vec<&str> = of_tokens.into_iter().chain(scopes::claim_names()).collect();
+    let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at(path::AUTHORIZE),
         "pushed_authorization_request_endpoint": at(path::PAR),
@@ -74,9 +82,9 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
-        "userinfo_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
-        "introspection_signing_alg_values_supported": SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
+        "id_token_signing_alg_values_supported": algorithms,
+        "userinfo_signing_alg_values_supported": algorithms,
+        "introspection_signing_alg_values_supported": algorithms,
         "introspection_endpoint_auth_methods_supported": confidential,
         "revocation_endpoint_auth_methods_supported": ClientAuthentication::ALL.map(ClientAuthentication::as_str),
         "token_endpoint_auth_methods_supported": ClientAuthentication::ALL.map(ClientAuthentication::as_str),
@@ -87,11 +95,15 @@ pub(super) fn metadata_of(issuer: &str) -> Value {
         "claim_types_supported": ["normal"],
         "claims_supported": claims,
         "ui_locales_supported": ["fr", "en"],
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "authorization_response_iss_parameter_supported": true
-    })
+    });
+    if config.dynamic_registration {
+        metadata["registration_endpoint"] = json!(at(path::REGISTER));
+    }
+    metadata
 }
 
 /// `GET /jwks` (RFC 7517).

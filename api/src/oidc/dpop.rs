@@ -5,7 +5,8 @@ use super::error::{ErrorCode, ProtocolError, refuse};
 use crate::app::App;
 use crate::incident::AppError;
 use aws_lc_rs::digest;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,15 +32,27 @@ pub(super) struct Proof {
     iat: i64,
     #[serde(default)]
     ath: Option<String>,
+    #[serde(default)]
+    nonce: Option<String>,
 }
 
 /// Why a proof is none.
 pub enum NoProof {
     /// To tell the client.
     Told(ProtocolError),
+    /// It must be made again with this nonce.
+    Nonce(String),
     /// A fault of ours.
     Fault(AppError),
 }
+
+/// The header with the nonce to use next (§8).
+pub const NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// What a client is told that has not used it.
+pub const WANTED: ProtocolError =
+    refuse(ErrorCode::UseDpopNonce, "make the DPoP proof again, with the nonce of DPoP-Nonce");
+/// So long a nonce is given out; for as long again it is taken.
+const NONCE_SECONDS: i64 = 300;
 
 const BAD: ProtocolError = refuse(ErrorCode::InvalidDpopProof, "the DPoP proof is not good for this request");
 
@@ -64,12 +77,37 @@ pub async fn proved(
     if !is_good(&proof, method, &here, token, now) {
         return Err(NoProof::Told(BAD));
     }
+    if let Some(nonce) = unused_nonce(app, &proof) {
+        return Err(NoProof::Nonce(nonce));
+    }
     let until = now + WINDOW + WINDOW;
     match remember(&app.db, &format!("dpop|{jkt}"), &proof.jti, until).await {
         Ok(true) => Ok(Some(jkt)),
         Ok(false) => Err(NoProof::Told(BAD)),
         Err(error) => Err(NoProof::Fault(error.into())),
     }
+}
+
+/// The nonce that proofs must have, where the provider is configured to want one. It is computed from the time and
+/// the ledger's own key: all instances give the same, and none is stored.
+fn nonce(app: &App, ago: i64) -> Option<String> {
+    let slot = app.clock.now().timestamp() / NONCE_SECONDS - ago;
+    let hash = || app.ledger.lookup_hash("dpop-nonce", &slot.to_string());
+    app.config.oidc.dpop_nonce.then(|| URL_SAFE_NO_PAD.encode(hash()))
+}
+
+/// The nonce that should have been used, where it was not.
+fn unused_nonce(app: &App, proof: &Proof) -> Option<String> {
+    let current = nonce(app, 0)?;
+    let taken = [Some(current.as_str()), nonce(app, 1).as_deref()].contains(&proof.nonce.as_deref());
+    (proof.nonce.is_none() || !taken).then_some(current)
+}
+
+/// An answer with the nonce to use next (§8.2).
+pub fn with_nonce(app: &App, mut response: Response) -> Response {
+    let value = nonce(app, 0).and_then(|nonce| HeaderValue::from_str(&nonce).ok());
+    response.headers_mut().extend(value.map(|value| (NONCE, value)));
+    response
 }
 
 /// The key's thumbprint and what it has signed. Here alone a key of the header counts: to have it is what is proved.

@@ -2,7 +2,7 @@
 //! protocol's form (RFC 6749 §3.2, §5.2).
 
 use super::client::{self, Client, Unauthenticated};
-use super::dpop::NoProof;
+use super::dpop::{self, NoProof};
 use super::error::{ErrorCode, ProtocolError, refuse};
 use super::parameters::Parameters;
 use crate::app::App;
@@ -19,6 +19,8 @@ pub enum Refused {
     Told(ProtocolError),
     /// The client is not who it says; the flag: it used the `Authorization` header.
     Unauthenticated(ProtocolError, bool),
+    /// The DPoP proof must be made again, with this nonce.
+    Nonce(String),
     /// A fault of ours.
     Fault(AppError),
 }
@@ -43,6 +45,7 @@ impl From<NoProof> for Refused {
     fn from(error: NoProof) -> Self {
         match error {
             NoProof::Told(error) => Self::Told(error),
+            NoProof::Nonce(nonce) => Self::Nonce(nonce),
             NoProof::Fault(error) => Self::Fault(error),
         }
     }
@@ -66,6 +69,7 @@ impl Refused {
         match self {
             Self::Told(error) => Ok(refusal(StatusCode::BAD_REQUEST, error)),
             Self::Unauthenticated(error, by_header) => Ok(unauthenticated(error, by_header)),
+            Self::Nonce(nonce) => Ok(with_nonce(refusal(StatusCode::BAD_REQUEST, dpop::WANTED), &nonce)),
             Self::Fault(error) => Err(error),
         }
     }
@@ -147,6 +151,13 @@ fn unauthenticated(error: ProtocolError, by_header: bool) -> Response {
         let challenge = HeaderValue::from_static("Basic realm=\"Matricule\", charset=\"UTF-8\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
+    response
+}
+
+/// An answer that names the nonce to use (RFC 9449 §8).
+pub fn with_nonce(mut response: Response, nonce: &str) -> Response {
+    let value = HeaderValue::from_str(nonce).ok();
+    response.headers_mut().extend(value.map(|value| (dpop::NONCE, value)));
     response
 }
 

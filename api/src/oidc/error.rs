@@ -26,6 +26,8 @@ pub enum ErrorCode {
     LoginRequired,
     /// `prompt=none` and the person has something to do here first.
     InteractionRequired,
+    /// The person can't be identified as the client needs (OpenID Connect Unmet Authentication Requirements 1.0).
+    UnmetAuthenticationRequirements,
     /// `request` is not supported.
     RequestNotSupported,
     /// `request_uri` is not supported.
@@ -36,6 +38,12 @@ pub enum ErrorCode {
     InvalidTarget,
     /// The proof of possession is not good (RFC 9449 §5).
     InvalidDpopProof,
+    /// The proof must have this provider's nonce (RFC 9449 §8).
+    UseDpopNonce,
+    /// The registration can't work or can't be trusted (RFC 7591 §3.2.2).
+    InvalidClientMetadata,
+    /// A redirect URI that can't be allowed (RFC 7591 §3.2.2).
+    InvalidRedirectUri,
     /// The access token is no good.
     InvalidToken,
     /// The access token is good, and not for this (RFC 6750 §3.1).
@@ -58,11 +66,15 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::LoginRequired => "login_required",
             Self::InteractionRequired => "interaction_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidToken => "invalid_token",
             Self::InsufficientScope => "insufficient_scope",
             Self::ServerError => "server_error",

@@ -122,7 +122,13 @@ pub fn authorization(data: &[u8]) {
     for authentication in [ClientAuthentication::ClientSecretBasic, ClientAuthentication::None] {
         let registration = registration(authentication);
         let registered = Some(registration.clone());
-        let party = RelyingParty { id: Some(CLIENT), registration: registered, secret: None, enabled: true };
+        let party = RelyingParty {
+            id: Some(CLIENT),
+            registration: registered,
+            secret: None,
+            enabled: true,
+            ..RelyingParty::default()
+        };
         let Ok(target) = Target::prove(&parameters, &party) else { continue };
         goes_where_registered(&target, &registration);
         match AuthorizationRequest::read(&parameters, target, &registration) {

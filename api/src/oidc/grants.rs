@@ -10,6 +10,7 @@
 //! A family ends with the account, with the password it began under, and – unless the person has agreed to a service
 //! that stays connected (`offline_access`) – with the session.
 
+use super::requested::Requested;
 use aws_lc_rs::constant_time;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::{AccountId, LinkId, RelyingPartyId, SecretId};
 use ledger::Ledger;
 use sqlx::PgPool;
+use sqlx::types::Json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -33,6 +35,9 @@ pub struct Limits {
     pub idle: TimeDelta,
     /// For a client that lost an answer.
     pub grace: TimeDelta,
+    /// Whether each use makes another token. FAPI 2.0 (§5.3.2.1) has none made: there the key that the client
+    /// authenticates with, and the one that its access tokens are bound to, protect the refresh token.
+    pub rotate: bool,
 }
 
 /// A family about to begin.
@@ -61,6 +66,8 @@ pub struct Opening<'a> {
     pub second: Option<&'static str>,
     /// The key it is bound to.
     pub jkt: Option<&'a str>,
+    /// Claims asked for by name.
+    pub claims: &'a Requested,
 }
 
 /// A refresh token that was good.
@@ -72,6 +79,8 @@ pub struct Refreshed {
     pub next: String,
     /// What was granted at the beginning.
     pub scopes: BTreeSet<String>,
+    /// Claims asked for by name at the beginning.
+    pub claims: Requested,
 }
 
 /// Why a refresh token is refused. The client learns only `invalid_grant`.
@@ -90,6 +99,9 @@ pub enum NotRefreshed {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
 }
+
+/// What a family was granted at its beginning.
+type Kept = (String, Option<Json<Requested>>);
 
 /// The token of a generation.
 fn token(ledger: &Ledger, client: RelyingPartyId, family: Uuid, generation: u32) -> String {
@@ -129,8 +141,8 @@ pub async fn begin(
     sqlx::query(
         "INSERT INTO service.refresh_family
              (id, client, account, credential, session, offline, scope, authenticated_at, method, jkt, created_at,
-              rotated_at, expires_at, link, second)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)",
+              rotated_at, expires_at, link, second, claims)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14, $15)",
     )
     .bind(new.id)
     .bind(new.client.0)
@@ -146,6 +158,7 @@ pub async fn begin(
     .bind(now + limits.lifetime)
     .bind(new.link.map(|link| link.0))
     .bind(new.second)
+    .bind(Some(Json(new.claims)).filter(|Json(claims)| !claims.is_empty()))
     .execute(db)
     .await?;
     Ok(token(ledger, new.client, new.id, 0))
@@ -166,12 +179,13 @@ pub async fn rotate(
 ) -> Result<Refreshed, NotRefreshed> {
     let (id, generation) = read(ledger, client, presented).ok_or(NotRefreshed::Unknown)?;
     let current = i32::try_from(generation).map_err(|_| NotRefreshed::Unknown)?;
-    let rotated: Option<String> = sqlx::query_scalar(
-        "UPDATE service.refresh_family SET generation = generation + 1, rotated_at = $4
+    let step = i32::from(limits.rotate);
+    let rotated: Option<Kept> = sqlx::query_as(
+        "UPDATE service.refresh_family SET generation = generation + $7, rotated_at = $4
          WHERE id = $1 AND client = $2 AND generation = $3
            AND revoked_at IS NULL AND expires_at > $4 AND rotated_at > $5
            AND (jkt IS NULL OR jkt = $6)
-         RETURNING scope",
+         RETURNING scope, claims",
     )
     .bind(id)
     .bind(client.0)
@@ -179,14 +193,17 @@ pub async fn rotate(
     .bind(now)
     .bind(now - limits.idle)
     .bind(jkt)
+    .bind(step)
     .fetch_optional(db)
     .await?;
-    let scope = match rotated {
-        Some(scope) => scope,
+    let (scope, claims) = match rotated {
+        Some(kept) => kept,
         None => again(db, id, (current, jkt), now, limits).await?,
     };
     let scopes = scope.split(' ').map(str::to_owned).collect();
-    Ok(Refreshed { id, next: token(ledger, client, id, generation + 1), scopes })
+    let claims = claims.map(|Json(claims)| claims).unwrap_or_default();
+    let next = token(ledger, client, id, generation + u32::from(limits.rotate));
+    Ok(Refreshed { id, next, scopes, claims })
 }
 
 /// A token that does not rotate: repeated within the grace, repeated later, or of a family that has ended.
@@ -196,11 +213,11 @@ async fn again(
     (presented, jkt): (i32, Option<&str>),
     now: DateTime<Utc>,
     limits: Limits,
-) -> Result<String, NotRefreshed> {
-    type Row = (i32, DateTime<Utc>, bool, String, bool);
+) -> Result<Kept, NotRefreshed> {
+    type Row = (i32, DateTime<Utc>, bool, String, bool, Option<Json<Requested>>);
     let row: Option<Row> = sqlx::query_as(
-        "SELECT generation, rotated_at, revoked_at IS NULL AND expires_at > $2, scope, jkt IS NULL OR coalesce(jkt = $3, false)
-         FROM service.refresh_family WHERE id = $1",
+        "SELECT generation, rotated_at, revoked_at IS NULL AND expires_at > $2, scope, jkt IS NULL OR coalesce(jkt = $3, false),
+                claims FROM service.refresh_family WHERE id = $1",
     )
     .bind(id)
     .bind(now)
@@ -209,13 +226,13 @@ async fn again(
     .await?;
     match row {
         // Who can't prove to hold the key can't end the family either.
-        Some((_, _, _, _, false)) => Err(NotRefreshed::Unknown),
-        Some((current, rotated_at, true, scope, true))
+        Some((_, _, _, _, false, _)) => Err(NotRefreshed::Unknown),
+        Some((current, rotated_at, true, scope, true, claims))
             if current == presented + 1 && now - rotated_at <= limits.grace =>
         {
-            Ok(scope)
+            Ok((scope, claims))
         }
-        Some((current, _, true, _, _)) if current > presented => {
+        Some((current, _, true, _, _, _)) if current > presented => {
             revoke(db, id, now).await?;
             Err(NotRefreshed::Reused)
         }
@@ -259,7 +276,32 @@ pub async fn revoke(db: &PgPool, id: Uuid, now: DateTime<Utc>) -> Result<(), sql
     Ok(())
 }
 
-/// Ends all that one client holds of an account, and forgets that the person agreed.
+/// Remembers that a person has signed in to a client, and what it received.
+///
+/// # Errors
+/// When the database fails.
+pub async fn released(
+    db: &PgPool,
+    account: AccountId,
+    client: RelyingPartyId,
+    scope: &str,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO service.released (account, client, scope, first_at, last_at) VALUES ($1, $2, $3, $4, $4)
+         ON CONFLICT (account, client) DO UPDATE SET scope = excluded.scope, last_at = excluded.last_at",
+    )
+    .bind(account.0)
+    .bind(client.0)
+    .bind(scope)
+    .bind(now)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Ends all that one client holds of an account, families and single access tokens, and forgets that the person agreed
+/// and signed in there.
 ///
 /// # Errors
 /// When the database fails.
@@ -271,7 +313,13 @@ pub async fn revoke_client(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "WITH ended AS (UPDATE service.refresh_family SET revoked_at = $3
-                        WHERE account = $1 AND client = $2 AND revoked_at IS NULL)
+                        WHERE account = $1 AND client = $2 AND revoked_at IS NULL),
+              unused AS (DELETE FROM service.authorization_code
+                         WHERE account = $1 AND client = $2 AND access_token IS NULL),
+              tokens AS (INSERT INTO service.revoked_token (jti, expires_at)
+                         SELECT access_token, delete_after FROM service.authorization_code
+                         WHERE account = $1 AND client = $2 AND access_token IS NOT NULL ON CONFLICT DO NOTHING),
+              forgotten AS (DELETE FROM service.released WHERE account = $1 AND client = $2)
          DELETE FROM service.consent WHERE account = $1 AND client = $2",
     )
     .bind(account.0)

@@ -11,6 +11,9 @@ use axum_extra::extract::cookie::CookieJar;
 /// The longest hint that could be a login, in bytes.
 const MAX_LOGIN: usize = 100;
 
+/// The length of a pairwise subject, in bytes; logins are shorter.
+const SUBJECT: usize = 43;
+
 /// The hints of a request.
 #[derive(Default)]
 pub struct Hints {
@@ -21,7 +24,8 @@ pub struct Hints {
 impl Hints {
     /// `login_hint` and `ui_locales`; what is of no use here is left.
     pub fn read(parameters: &Parameters) -> Self {
-        let login = parameters.get("login_hint").filter(|hint| hint.len() <= MAX_LOGIN);
+        // A person as the service knows them is no login: see `portal`.
+        let login = parameters.get("login_hint").filter(|hint| hint.len() <= MAX_LOGIN && hint.len() != SUBJECT);
         let locales = parameters.get("ui_locales").unwrap_or_default().split(' ');
         // In the client's order of preference (BCP 47 tags): `fr-CA` is French to us.
         let mut known = locales

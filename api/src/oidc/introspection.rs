@@ -1,9 +1,10 @@
 //! Introspection (RFC 7662), plain or as a signed JWT (RFC 9701).
 
 use super::endpoint::{Fault, FormRequest, Refused, no_store, required};
+use super::entitlement::{Entitlement, NotEntitled};
 use super::error::{ErrorCode, refuse};
 use super::tokens::sign;
-use super::{client::Client, grants, live, scopes};
+use super::{client::Client, grants, live, scopes, who};
 use crate::app::App;
 use crate::incident::AppError;
 use axum::Json;
@@ -78,6 +79,9 @@ async fn access_token(app: &App, client: &Client, text: &str) -> Result<Option<M
     };
     // The family is between us and the client that holds it.
     said.remove("grant");
+    said.remove("root");
+    // And so is what it asked for.
+    said.remove("claims");
     said.insert("scope".to_owned(), json!(scopes::join(&live.scopes())));
     said.insert("active".to_owned(), json!(true));
     said.insert("token_type".to_owned(), json!(if token.cnf.is_some() { "DPoP" } else { "Bearer" }));
@@ -90,8 +94,11 @@ async fn refresh_token(app: &App, client: &Client, text: &str) -> Result<Option<
     let limits = super::token::limits(app, client);
     let found = grants::current(&app.db, family, generation, app.clock.now(), limits).await.map_err(Fault)?;
     let Some((scope, expires_at)) = found else { return Ok(None) };
-    if super::who::by_grant(app, family).await.map_err(Refused::Fault)?.is_none() {
-        return Ok(None);
+    let Some(who) = who::by_grant(app, family).await.map_err(Refused::Fault)? else { return Ok(None) };
+    match Entitlement::of(&app.ledger, &who.account, &client.registration).await {
+        Ok(_) => {}
+        Err(NotEntitled::Read(error)) => return Err(Fault(error).into()),
+        Err(NotEntitled::AccountNotInUse | NotEntitled::NobodyServed) => return Ok(None),
     }
     Ok(Some(Map::from_iter([
         ("active".to_owned(), json!(true)),

@@ -15,7 +15,9 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::error::{KeyRejected, Unspecified};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -65,7 +67,7 @@ pub enum KeyError {
     Missing,
 }
 
-/// A public key as published (RFC 7517, RFC 7518 §6.2 and §6.3).
+/// A public key as published (RFC 7517, RFC 7518 §6.2 and §6.3, RFC 8037 §2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicKey {
     alg: &'static str,
@@ -82,12 +84,14 @@ pub struct PublicKey {
 enum Parameters {
     Ec { crv: &'static str, kty: &'static str, x: String, y: String },
     Rsa { e: String, kty: &'static str, n: String },
+    Ed { crv: &'static str, kty: &'static str, x: String },
 }
 
 /// A private key, parsed once: parsing costs more than signing.
 enum Pair {
     Ec(EcdsaKeyPair),
     Rsa(RsaKeyPair),
+    Ed(Ed25519KeyPair),
 }
 
 impl Pair {
@@ -95,6 +99,7 @@ impl Pair {
         match algorithm {
             SigningAlgorithm::ES256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map(Self::Ec),
             SigningAlgorithm::RS256 => RsaKeyPair::from_pkcs8(pkcs8).map(Self::Rsa),
+            SigningAlgorithm::EdDSA => Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed),
         }
     }
 
@@ -105,6 +110,7 @@ impl Pair {
                 EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())?.as_ref().to_vec()
             }
             SigningAlgorithm::RS256 => RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?.as_ref().to_vec(),
+            SigningAlgorithm::EdDSA => Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?.as_ref().to_vec(),
         };
         Ok(Zeroizing::new(document))
     }
@@ -113,6 +119,7 @@ impl Pair {
         match self {
             Self::Ec(_) => SigningAlgorithm::ES256,
             Self::Rsa(_) => SigningAlgorithm::RS256,
+            Self::Ed(_) => SigningAlgorithm::EdDSA,
         }
     }
 
@@ -120,6 +127,7 @@ impl Pair {
         match self {
             Self::Ec(pair) => DecodingKey::from_ec_der(pair.public_key().as_ref()),
             Self::Rsa(pair) => DecodingKey::from_rsa_der(pair.public_key().as_ref()),
+            Self::Ed(pair) => DecodingKey::from_ed_der(pair.public_key().as_ref()),
         }
     }
 }
@@ -141,13 +149,14 @@ impl SigningKey {
         self.pair.algorithm()
     }
 
-    /// The signature of a message as JWS has it (RFC 7518 §3.3, §3.4).
+    /// The signature of a message as JWS has it (RFC 7518 §3.3, §3.4; RFC 8037 §3.1).
     ///
     /// # Errors
     /// The crypto library gives none.
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
         match &self.pair {
             Pair::Ec(pair) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
+            Pair::Ed(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)?;
@@ -230,6 +239,10 @@ impl PublicKey {
                 let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
                 Parameters::Ec { crv: "P-256", kty: "EC", x, y }
             }
+            Pair::Ed(pair) => {
+                let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+                Parameters::Ed { crv: "Ed25519", kty: "OKP", x }
+            }
             Pair::Rsa(_) => match Jwk::from_decoding_key(&pair.verifying(), None).ok()?.algorithm {
                 AlgorithmParameters::RSA(public) => Parameters::Rsa { e: public.e, kty: "RSA", n: public.n },
                 _ => return None,
@@ -238,6 +251,7 @@ impl PublicKey {
         // RFC 7638 §3: required members only, in lexicographic order, without spaces. All values are base64url.
         let canonical = match &parameters {
             Parameters::Ec { crv, kty, x, y } => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}","y":"{y}"}}"#),
+            Parameters::Ed { crv, kty, x } => format!(r#"{{"crv":"{crv}","kty":"{kty}","x":"{x}"}}"#),
             Parameters::Rsa { e, kty, n } => format!(r#"{{"e":"{e}","kty":"{kty}","n":"{n}"}}"#),
         };
         let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes()));
@@ -249,13 +263,26 @@ impl PublicKey {
 pub struct Keys {
     db: PgPool,
     ledger: Ledger,
+    eddsa: bool,
     cached: RwLock<Option<(DateTime<Utc>, Arc<KeySet>)>>,
 }
 
 impl Keys {
     /// Keys in this database, sealed by this ledger's master key. Nothing is read or made yet.
     pub fn new(db: PgPool, ledger: Ledger) -> Self {
-        Self { db, ledger, cached: RwLock::new(None) }
+        Self { db, ledger, eddsa: false, cached: RwLock::new(None) }
+    }
+
+    /// With keys for EdDSA beside the others: published, they disturb relying parties whose libraries know no OKP key.
+    pub fn with_eddsa(self, eddsa: bool) -> Self {
+        Self { eddsa, ..self }
+    }
+
+    /// Of each algorithm one key signs and one waits.
+    fn wanted(&self) -> impl Iterator<Item = (SigningAlgorithm, &'static str)> {
+        let eddsa = self.eddsa;
+        let wanted = SigningAlgorithm::ALL.into_iter().filter(move |one| eddsa || *one != SigningAlgorithm::EdDSA);
+        wanted.flat_map(|algorithm| [(algorithm, "current"), (algorithm, "next")])
     }
 
     /// The keys, as read within the last minute; made if there are none.
@@ -349,7 +376,7 @@ impl Keys {
         let there = |(algorithm, state): &(SigningAlgorithm, &str)| {
             kept.iter().any(|key| key.algorithm == *algorithm && key.state == *state)
         };
-        if !wanted().all(|wanted| there(&wanted)) {
+        if !self.wanted().all(|wanted| there(&wanted)) {
             let mut tx = self.locked().await?;
             self.make_missing(&mut tx, now).await?;
             tx.commit().await?;
@@ -388,7 +415,7 @@ impl Keys {
     }
 
     async fn make_missing(&self, tx: &mut Transaction<'static, Postgres>, now: DateTime<Utc>) -> Result<(), KeyError> {
-        for (algorithm, state) in wanted() {
+        for (algorithm, state) in self.wanted() {
             let there: bool = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT FROM service.signing_key WHERE state = $1::service.key_state AND algorithm = $2)",
             )
@@ -418,11 +445,6 @@ impl Keys {
         }
         Ok(())
     }
-}
-
-/// Of each algorithm one key signs and one waits.
-fn wanted() -> impl Iterator<Item = (SigningAlgorithm, &'static str)> {
-    SigningAlgorithm::ALL.into_iter().flat_map(|algorithm| [(algorithm, "current"), (algorithm, "next")])
 }
 
 /// What the sealing is bound to.

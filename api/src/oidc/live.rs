@@ -32,7 +32,7 @@ pub async fn look(app: &App, text: &str) -> Result<Option<Live>, AppError> {
     let keys = app.keys.get_with(&kid, now).await?;
     let issuer = app.config.origin();
     let Ok(token) = AccessToken::open(text, &keys, &issuer, now) else { return Ok(None) };
-    if is_revoked(&app.db, token.jti).await? {
+    if is_revoked(&app.db, token.jti, token.root).await? {
         return Ok(None);
     }
     let Some(client) = registered(app, token.client_id).await? else { return Ok(None) };

@@ -20,6 +20,7 @@ mod claims;
 pub mod client;
 mod codes;
 mod consent;
+mod console;
 mod discovery;
 mod dpop;
 mod end_session;
@@ -33,12 +34,16 @@ mod introspection;
 pub mod keys;
 mod live;
 mod logout;
+pub mod metadata;
 mod par;
 mod parameters;
 mod pkce;
+mod portal;
 mod redirect_uri;
+pub mod registration;
 pub mod registry;
 mod request;
+mod requested;
 mod response;
 mod revocation;
 pub mod scopes;
@@ -54,7 +59,7 @@ mod attacks;
 #[cfg(test)]
 mod samples;
 
-pub use authorize::DeniedPage;
+pub use authorize::{BetterPage, DeniedPage};
 pub use choose::ChoosePage;
 pub(crate) use client::assertion::{TYPE as ASSERTION_TYPE, verify as verify_with};
 pub use client::keys::ClientKeyCache;
@@ -91,6 +96,9 @@ pub fn routes() -> Router<App> {
         .route(path::USERINFO, get(userinfo::answer).post(userinfo::answer))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
         .route(path::END_SESSION_CONFIRM, form_on(path::END_SESSION, post(end_session::confirm)))
+        .route(path::REGISTER, post(registration::register))
+        .route(path::REGISTERED, get(registration::show).put(registration::update).delete(registration::delete))
+        .merge(console::routes())
         .route(services::PATH, get(services::show))
         .route(services::REVOKE, form_on(services::PATH, post(services::revoke)))
         .route(services::EVERYWHERE, form_on(services::PATH, post(services::sign_out_everywhere)))

@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{Registration, RelyingParty};
+use domain::relying_party::{Registration, RelyingParty, SecurityProfile};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -23,6 +23,8 @@ use uuid::Uuid;
 const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// How long the browser may take to bring it.
 const LIFETIME: TimeDelta = TimeDelta::seconds(90);
+/// The same under the FAPI 2.0 profile.
+const SHORT_LIFETIME: TimeDelta = TimeDelta::seconds(60);
 
 /// `POST /par`
 ///
@@ -30,7 +32,7 @@ const LIFETIME: TimeDelta = TimeDelta::seconds(90);
 /// Faults of ours only; refusals are answered in the protocol's form.
 pub async fn post(State(app): State<App>, request: FormRequest) -> Result<Response, AppError> {
     match push(&app, &request).await {
-        Ok(response) => Ok(no_store(response)),
+        Ok(response) => Ok(dpop::with_nonce(&app, no_store(response))),
         Err(refused) => refused.answer(),
     }
 }
@@ -54,8 +56,10 @@ async fn push(app: &App, request: &FormRequest) -> Result<Response, Refused> {
         return Err(refused("dpop_jkt is not the key of the DPoP proof"));
     }
     asked.dpop_jkt = jkt.or(asked.dpop_jkt);
-    let id = Asking::keep_for(app, &asked, LIFETIME).await.map_err(Refused::Fault)?;
-    let answer = json!({ "request_uri": format!("{PREFIX}{id}"), "expires_in": LIFETIME.num_seconds() });
+    let strict = client.registration.terms.profile == SecurityProfile::Fapi2;
+    let lifetime = if strict { SHORT_LIFETIME } else { LIFETIME };
+    let id = Asking::keep_for(app, &asked, lifetime).await.map_err(Refused::Fault)?;
+    let answer = json!({ "request_uri": format!("{PREFIX}{id}"), "expires_in": lifetime.num_seconds() });
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
@@ -65,7 +69,7 @@ pub fn named(parameters: &Parameters) -> Option<Uuid> {
 }
 
 /// Takes a pushed request up, for the client that pushed it: from now on it waits like any other for its browser to
-/// sign in. It is used up by its answer (§4).
+/// sign in, shorter under the FAPI 2.0 profile. It is used up by its answer (§4).
 ///
 /// # Errors
 /// When it is gone, or another client's.
@@ -73,12 +77,13 @@ pub async fn take_up(
     app: &App,
     id: Uuid,
     client: RelyingPartyId,
-    patience: TimeDelta,
+    [patience, fapi2]: [TimeDelta; 2],
 ) -> Result<(AuthorizationRequest, DateTime<Utc>, Registration), AppError> {
     let found = kept_request(app, id).await?;
     if found.0.target.client != client {
         return Err(AppError::refused(StatusCode::BAD_REQUEST, "authorization-expired"));
     }
+    let patience = if found.2.terms.profile == SecurityProfile::Fapi2 { fapi2 } else { patience };
     sqlx::query("UPDATE service.authorization_request SET expires_at = greatest(expires_at, $2) WHERE id = $1")
         .bind(id)
         .bind(app.clock.now() + patience)

@@ -1,14 +1,18 @@
 //! Registering relying parties and changing them: events of their aggregate, secrets in the vault.
 
 use super::client::{VAULT_KIND, hash};
-use super::random;
+use super::{random, scopes};
 use aws_lc_rs::error::Unspecified;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::context::Context;
 use domain::ids::{RelyingPartyId, SecretId};
-use domain::relying_party::{Registration, RelyingParty, RelyingPartyCommand, RelyingPartyError};
+use domain::relying_party::{
+    ClientAuthentication, GrantType, Registration, RelyingParty, RelyingPartyCommand, RelyingPartyError,
+    SigningAlgorithm,
+};
 use ledger::{AppendError, Appended, Ledger, Loaded, ReadError, Unit, VaultChange};
+use std::collections::BTreeSet;
 use std::fmt;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -52,11 +56,22 @@ pub enum RegistryError {
     #[error(transparent)]
     Refused(#[from] RelyingPartyError),
     /// A scope that nothing is released for.
-    #[error("`{0}` is no scope; there are {scopes}", scopes = super::scopes::ALL.join(", "))]
+    #[error("`{0}` is no scope; there are {scopes}", scopes = scopes::ALL.join(", "))]
     UnknownScope(String),
     /// A claim that is never released.
-    #[error("`{0}` is no claim; there are {claims}", claims = super::scopes::CLAIMS.join(", "))]
+    #[error("`{0}` is no claim; there are {claims}", claims = scopes::claim_names().join(", "))]
     UnknownClaim(String),
+    /// What only a console may have.
+    #[error(
+        "the scope console is for a service that acts for itself alone: client_credentials and private_key_jwt, no other scope or grant"
+    )]
+    Console,
+    /// There are no keys for it here.
+    #[error("the service has no keys for {0}: set oidc.eddsa first")]
+    NotOffered(&'static str),
+    /// It is no JSON of this form.
+    #[error("send client metadata as a JSON object (RFC 7591)")]
+    NoMetadata,
     /// An audience that nobody is.
     #[error("the audience {0} is not registered")]
     UnknownAudience(RelyingPartyId),
@@ -83,16 +98,19 @@ pub async fn register(
     check(ledger, &registration).await?;
     // Random, not by time: a client_id tells nothing.
     let id = RelyingPartyId(Uuid::new_v4());
-    let secret = if registration.authentication.by_secret() { Some(ClientSecret::draw()?) } else { None };
-    let row = secret.as_ref().map(|_| SecretId(Uuid::new_v4()));
-    let command = RelyingPartyCommand::Register { id, registration, secret: row };
+    let secret = secret_for(&registration)?;
+    let command = RelyingPartyCommand::Register { id, registration, secret: secret.as_ref().map(|(row, _)| *row) };
     let events = RelyingParty::default().decide(command)?;
-    let mut unit = Unit::new(context).stream::<RelyingParty>(&id.to_string(), 0, events);
-    if let (Some(row), Some(secret)) = (row, &secret) {
-        unit = unit.vault(put(row, secret));
-    }
+    let unit = Unit::new(context).stream::<RelyingParty>(&id.to_string(), 0, events);
+    let unit = secret.iter().fold(unit, |unit, (row, secret)| unit.vault(put(*row, secret)));
     let appended = ledger.append(unit).await?;
-    Ok(Registered { id, secret, appended })
+    Ok(Registered { id, secret: secret.map(|(_, secret)| secret), appended })
+}
+
+/// A new secret and the row that will keep its hash, where the registration rests on one.
+pub(super) fn secret_for(registration: &Registration) -> Result<Option<(SecretId, ClientSecret)>, RegistryError> {
+    let draw = || Ok((SecretId(Uuid::new_v4()), ClientSecret::draw()?));
+    registration.authentication.by_secret().then(draw).transpose()
 }
 
 /// What `id` is registered with now.
@@ -172,18 +190,33 @@ pub async fn set_enabled(
     Ok(ledger.append(Unit::new(context).stream::<RelyingParty>(&loaded.id, loaded.version, events)).await?)
 }
 
-fn put(id: SecretId, secret: &ClientSecret) -> VaultChange {
+/// Ends the registration for good: its secrets are deleted, its tokens die, its `client_id` is never served again.
+///
+/// # Errors
+/// [`RegistryError`].
+pub async fn deregister(ledger: &Ledger, id: RelyingPartyId, context: Context) -> Result<Appended, RegistryError> {
+    let loaded = load(ledger, id).await?;
+    let events = loaded.aggregate.decide(RelyingPartyCommand::Deregister)?;
+    let unit = Unit::new(context).stream::<RelyingParty>(&loaded.id, loaded.version, events);
+    let secrets = [loaded.aggregate.secret, loaded.aggregate.registration_token].into_iter().flatten();
+    Ok(ledger.append(secrets.map(VaultChange::Delete).fold(unit, Unit::vault)).await?)
+}
+
+pub(super) fn put(id: SecretId, secret: &ClientSecret) -> VaultChange {
     VaultChange::Put { id, kind: VAULT_KIND, secret: hash(secret.expose()), expires_at: None }
 }
 
 /// What the aggregate can't know: which scopes and claims there are, and who else is registered.
-async fn check(ledger: &Ledger, registration: &Registration) -> Result<(), RegistryError> {
-    if let Some(unknown) = registration.scopes.iter().find(|scope| !super::scopes::ALL.contains(&scope.as_str())) {
-        return Err(RegistryError::UnknownScope(unknown.clone()));
-    }
-    let mut claims = registration.terms.claims.iter().flatten();
-    if let Some(unknown) = claims.find(|claim| !super::scopes::CLAIMS.contains(&claim.as_str())) {
-        return Err(RegistryError::UnknownClaim(unknown.clone()));
+pub(super) async fn check(ledger: &Ledger, registration: &Registration) -> Result<(), RegistryError> {
+    if registration.scopes.contains(scopes::CONSOLE) {
+        let alone = registration.scopes.len() == 1
+            && registration.authentication == ClientAuthentication::PrivateKeyJwt
+            && registration.terms.grant_types == [GrantType::ClientCredentials].into();
+        if !alone {
+            return Err(RegistryError::Console);
+        }
+    } else {
+        known(&registration.scopes, registration.terms.claims.as_ref())?;
     }
     for audience in &registration.terms.audiences {
         if ledger.load::<RelyingParty>(&audience.to_string()).await?.aggregate.id.is_none() {
@@ -191,4 +224,29 @@ async fn check(ledger: &Ledger, registration: &Registration) -> Result<(), Regis
         }
     }
     Ok(())
+}
+
+/// Whether there are these scopes and claims for people's sign-ins.
+pub(super) fn known(asked: &BTreeSet<String>, claims: Option<&BTreeSet<String>>) -> Result<(), RegistryError> {
+    if let Some(unknown) = asked.iter().find(|scope| !scopes::ALL.contains(&scope.as_str())) {
+        return Err(RegistryError::UnknownScope(unknown.clone()));
+    }
+    let is_known = |claim: &&String| scopes::CLAIMS.iter().any(|known| known.name == claim.as_str());
+    match claims.into_iter().flatten().find(|claim| !is_known(claim)) {
+        Some(unknown) => Err(RegistryError::UnknownClaim(unknown.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether tokens can be signed so here.
+///
+/// # Errors
+/// There are no such keys.
+pub fn offered(config: &crate::config::Oidc, algorithm: Option<SigningAlgorithm>) -> Result<(), RegistryError> {
+    match algorithm {
+        Some(SigningAlgorithm::EdDSA) if !config.eddsa => {
+            Err(RegistryError::NotOffered(SigningAlgorithm::EdDSA.as_str()))
+        }
+        Some(SigningAlgorithm::EdDSA | SigningAlgorithm::ES256 | SigningAlgorithm::RS256) | None => Ok(()),
+    }
 }

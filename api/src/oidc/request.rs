@@ -10,6 +10,7 @@
 use super::error::{ErrorCode, ProtocolError, refuse};
 use super::parameters::Parameters;
 use super::pkce::Challenge;
+use super::requested::{Asked, Requested, WantedAcr};
 use super::{redirect_uri, scopes};
 use domain::ids::RelyingPartyId;
 use domain::relying_party::{GrantType, Registration, RelyingParty};
@@ -115,11 +116,17 @@ pub struct AuthorizationRequest {
     pub consent: bool,
     /// How old the sign-in may be, in seconds.
     pub max_age: Option<i64>,
-    /// Whom the client expects, by pairwise subject; set from a verified `id_token_hint`.
+    /// Whom the client expects, by pairwise subject: from `claims`, or from a verified `id_token_hint`.
     pub subject: Option<String>,
     /// The key that tokens must be bound to (RFC 9449 §10).
     #[serde(default)]
     pub dpop_jkt: Option<String>,
+    /// Claims asked for by name.
+    #[serde(default, skip_serializing_if = "Requested::is_empty")]
+    pub claims: Requested,
+    /// How the person must have been identified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<WantedAcr>,
 }
 
 impl AuthorizationRequest {
@@ -167,6 +174,7 @@ impl AuthorizationRequest {
         if !scopes.contains(scopes::OPENID) {
             return Err(refuse(E::InvalidScope, "the scope must include openid"));
         }
+        let asked = Asked::read(parameters)?;
         Ok(Self {
             scopes,
             challenge: challenge(parameters)?,
@@ -174,8 +182,10 @@ impl AuthorizationRequest {
             prompt: prompt(parameters)?,
             consent: parameters.get("prompt").is_some_and(|all| all.split_whitespace().any(|one| one == "consent")),
             max_age: max_age(parameters)?,
-            subject: None,
+            subject: asked.subject,
             dpop_jkt: dpop_jkt(parameters)?,
+            claims: asked.claims,
+            acr: asked.acr,
             target,
         })
     }

@@ -25,5 +25,6 @@ pub fn party() -> RelyingParty {
         registration: Some(registration()),
         secret: None,
         enabled: true,
+        ..RelyingParty::default()
     }
 }

@@ -1,6 +1,8 @@
-//! `/account/services`: which services hold something of mine, what they receive, and an end to it.
+//! `/account/services`: the services of my children's schools; which services I have signed in to, what they receive,
+//! and an end to it.
 
 use super::consent::labels;
+use super::portal::{self, Link, Offer};
 use super::{grants, scopes};
 use crate::app::App;
 use crate::incident::AppError;
@@ -12,7 +14,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::account::Account;
 use domain::ids::{AccountId, RelyingPartyId};
 use domain::relying_party::RelyingParty;
 use serde::Deserialize;
@@ -26,6 +29,9 @@ pub const REVOKE: &str = "/account/services/revoke";
 /// Where the form that ends everything is sent.
 pub const EVERYWHERE: &str = "/account/sign-out-everywhere";
 
+/// How long after the last sign-in a service is still shown.
+pub const REMEMBERED: TimeDelta = TimeDelta::days(395);
+
 /// One service.
 #[derive(Clone, Debug)]
 pub struct Service {
@@ -33,6 +39,8 @@ pub struct Service {
     name: String,
     /// Since when, as a date.
     since: String,
+    /// Whether it can still ask, or only received something when I signed in.
+    holds: bool,
     /// What it receives, in words.
     released: Vec<String>,
     /// Whether it stays connected when I sign out.
@@ -46,6 +54,8 @@ pub struct ServicesPage {
     view: View,
     action: &'static str,
     token: String,
+    /// By child.
+    offers: Vec<Offer>,
     services: Vec<Service>,
     everywhere: &'static str,
     everywhere_token: String,
@@ -75,6 +85,7 @@ impl PageForm for EverywhereForm {
 struct Held {
     scopes: BTreeSet<String>,
     since: DateTime<Utc>,
+    holds: bool,
     stays: bool,
 }
 
@@ -99,7 +110,8 @@ pub async fn show(
             let scopes = held.scopes.intersection(&registration.scopes).cloned().collect();
             Some(Service {
                 client: client.to_string(),
-                name: registration.name,
+                name: portal::name(&registration, view.language),
+                holds: held.holds,
                 since: held.since.format("%d/%m/%Y").to_string(),
                 released: labels(&scopes).into_iter().map(|label| view.t(label)).collect(),
                 stays: held.stays,
@@ -109,32 +121,48 @@ pub async fn show(
     services.sort_by(|a, b| (&a.name, &a.client).cmp(&(&b.name, &b.client)));
     let token = cookies.session.as_ref().map(|session| RevokeForm::token(&app, session)).unwrap_or_default();
     let everywhere = cookies.session.as_ref().map(|session| EverywhereForm::token(&app, session)).unwrap_or_default();
-    let page =
-        ServicesPage { view, action: REVOKE, token, services, everywhere: EVERYWHERE, everywhere_token: everywhere };
+    let holder = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate.holder;
+    let offers = match holder {
+        Some(holder) => portal::offers(&app, &view, user.account, holder).await?,
+        None => Vec::new(),
+    };
+    let page = ServicesPage {
+        offers,
+        view,
+        action: REVOKE,
+        token,
+        services,
+        everywhere: EVERYWHERE,
+        everywhere_token: everywhere,
+    };
     Ok(Page(page))
 }
 
-/// Families of refresh tokens that could still be used, and what was agreed to.
+/// Families of refresh tokens that could still be used, what was agreed to, and where the person has signed in.
 async fn held(app: &App, account: AccountId) -> Result<BTreeMap<RelyingPartyId, Held>, sqlx::Error> {
     let now = app.clock.now();
-    let rows: Vec<(Uuid, String, DateTime<Utc>, bool)> = sqlx::query_as(
-        "SELECT client, scope, created_at, offline FROM service.refresh_family f
+    let rows: Vec<(Uuid, String, DateTime<Utc>, bool, bool)> = sqlx::query_as(
+        "SELECT client, scope, created_at, offline, true FROM service.refresh_family f
          WHERE account = $1 AND revoked_at IS NULL AND expires_at > $2 AND rotated_at > $3
            AND (offline OR EXISTS (SELECT FROM service.session s WHERE s.sid = f.session AND s.expires_at > $2))
-         UNION ALL SELECT client, scope, given_at, true FROM service.consent
-         WHERE account = $1 AND 'offline_access' = ANY (string_to_array(scope, ' '))",
+         UNION ALL SELECT client, scope, given_at, true, true FROM service.consent
+         WHERE account = $1 AND 'offline_access' = ANY (string_to_array(scope, ' '))
+         UNION ALL SELECT client, scope, last_at, false, false FROM service.released
+         WHERE account = $1 AND last_at > $4",
     )
     .bind(account.0)
     .bind(now)
     .bind(now - app.config.oidc.refresh_token_idle.delta())
+    .bind(now - REMEMBERED)
     .fetch_all(&app.db)
     .await?;
     let mut held: BTreeMap<RelyingPartyId, Held> = BTreeMap::new();
-    for (client, scope, since, stays) in rows {
-        let of = held.entry(client.into()).or_insert(Held { scopes: BTreeSet::new(), since, stays });
+    for (client, scope, since, stays, holds) in rows {
+        let of = held.entry(client.into()).or_insert(Held { scopes: BTreeSet::new(), since, holds, stays });
         of.scopes.extend(scope.split(' ').map(str::to_owned));
         of.since = of.since.min(since);
         of.stays |= stays;
+        of.holds |= holds;
     }
     Ok(held)
 }
@@ -177,10 +205,18 @@ impl Sample for ServicesPage {
             client: Uuid::nil().to_string(),
             name: name.to_owned(),
             since: "01/09/2026".to_owned(),
+            holds: stays || name == "Cantine",
             released: labels(&all).into_iter().map(|label| view.t(label)).collect(),
             stays,
         };
-        let page = |services| Self {
+        let link = |name: &str| Link { name: name.to_owned(), address: "https://notes.example.org/".to_owned() };
+        let offer = |child: Option<&str>| Offer {
+            child: child.map(str::to_owned),
+            schools: "Collège Fictif".to_owned(),
+            links: vec![link("Cantine"), link("Notes <Exemple>")],
+        };
+        let page = |offers, services| Self {
+            offers,
             view: view.clone(),
             action: REVOKE,
             token: "…".to_owned(),
@@ -188,6 +224,11 @@ impl Sample for ServicesPage {
             everywhere: EVERYWHERE,
             everywhere_token: "…".to_owned(),
         };
-        vec![page(vec![]), page(vec![service("Notes <Exemple>", false), service("Cantine", true)])]
+        let all = vec![service("Notes <Exemple>", false), service("Cantine", true)];
+        vec![
+            page(vec![], vec![]),
+            page(vec![offer(Some("Zoé")), offer(Some("Élie"))], all.clone()),
+            page(vec![offer(None)], all),
+        ]
     }
 }

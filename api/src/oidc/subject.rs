@@ -32,6 +32,16 @@ impl<'a> Pairwise<'a> {
         }
     }
 
+    /// The holder, by one name for all relying parties, which lets them compare what they know: only for those whose
+    /// registration says so.
+    pub fn for_everybody(&self, account: AccountId, holder: Holder) -> String {
+        let person = match holder {
+            Holder::Pupil(pupil) => pupil.0,
+            Holder::Guardian(_) => account.0,
+        };
+        URL_SAFE_NO_PAD.encode(self.ledger.lookup_hash("reference-subject", &person.to_string()))
+    }
+
     /// A pupil.
     pub fn pupil(&self, pupil: PupilId) -> String {
         self.name(pupil.0)

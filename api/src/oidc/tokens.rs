@@ -4,6 +4,7 @@
 //! userinfo.
 
 use super::keys::{KeySet, SigningKey};
+use super::requested::Wanted;
 use aws_lc_rs::digest;
 use aws_lc_rs::error::Unspecified;
 use base64::Engine;
@@ -14,6 +15,7 @@ use domain::relying_party::SigningAlgorithm;
 use jsonwebtoken::{Algorithm, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// `typ` of an ID token.
@@ -132,6 +134,12 @@ pub struct AccessToken {
     /// What it opens.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
+    /// The token that it was made from in the end, by exchange: it is worth nothing without that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Uuid>,
+    /// Claims that userinfo was asked for by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Wanted>,
     /// The family of refresh tokens that it belongs to and ends with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Uuid>,
@@ -218,10 +226,16 @@ impl AccessToken {
     }
 }
 
-/// Left half of the access token's SHA-256 (OpenID Connect Core §3.1.3.6, for ES256 and RS256).
-pub fn at_hash(access_token: &str) -> String {
-    let hash = digest::digest(&digest::SHA256, access_token.as_bytes());
-    URL_SAFE_NO_PAD.encode(&hash.as_ref()[..digest::SHA256_OUTPUT_LEN / 2])
+/// Left half of the access token's hash (OpenID Connect Core §3.1.3.6): by the hash of the ID token's algorithm, which
+/// for Ed25519 is SHA-512 (RFC 8032 §5.1).
+pub fn at_hash(access_token: &str, algorithm: SigningAlgorithm) -> String {
+    let hash = match algorithm {
+        SigningAlgorithm::ES256 | SigningAlgorithm::RS256 => &digest::SHA256,
+        SigningAlgorithm::EdDSA => &digest::SHA512,
+    };
+    let hash = digest::digest(hash, access_token.as_bytes());
+    let (left, _) = hash.as_ref().split_at(hash.as_ref().len() / 2);
+    URL_SAFE_NO_PAD.encode(left)
 }
 
 /// A JWS in compact form (RFC 7515 §7.1) of this type.
@@ -252,6 +266,7 @@ fn open<T: DeserializeOwned>(typ: &str, token: &str, keys: &KeySet) -> Result<T,
     let algorithm = match algorithm {
         SigningAlgorithm::ES256 => Algorithm::ES256,
         SigningAlgorithm::RS256 => Algorithm::RS256,
+        SigningAlgorithm::EdDSA => Algorithm::EdDSA,
     };
     // RFC 7515 §4.1.11: a critical extension that isn't understood makes the token invalid; none is understood.
     if header.alg != algorithm || header.typ.as_deref() != Some(typ) || header.crit.is_some() {

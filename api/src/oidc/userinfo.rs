@@ -1,12 +1,13 @@
 //! The userinfo endpoint (OpenID Connect Core §5.3): claims as they are at this moment, as JSON or signed.
 
-use super::claims::Claims;
+use super::claims::{Claims, Telling};
 use super::discovery::path;
 use super::dpop::{self, NoProof};
-use super::endpoint::{no_store, refusal};
+use super::endpoint::{no_store, refusal, with_nonce};
 use super::error::{ErrorCode, ProtocolError, refuse};
 use super::live::{self, Live};
 use super::parameters::Parameters;
+use super::scopes::{Place, Release};
 use super::subject::Pairwise;
 use super::tokens::sign;
 use crate::app::App;
@@ -40,6 +41,7 @@ pub async fn answer(
     let jkt = match dpop::proved(&app, &headers, method.as_str(), path::USERINFO, Some(&token)).await {
         Ok(jkt) => jkt,
         Err(NoProof::Told(error)) => return Ok(challenge(StatusCode::UNAUTHORIZED, Some(error))),
+        Err(NoProof::Nonce(nonce)) => return Ok(with_nonce(nonce_wanted(), &nonce)),
         Err(NoProof::Fault(error)) => return Err(error),
     };
     let live = live::look(&app, &token).await?;
@@ -50,12 +52,20 @@ pub async fn answer(
         (Some(_), Scheme::Bearer) | (None, Scheme::Dpop) => false,
     };
     match live.filter(|live| live.token.aud == app.config.origin() && usable(live)) {
-        Some(live) => show(&app, live).await,
+        Some(live) => Ok(dpop::with_nonce(&app, show(&app, live).await?)),
         None => {
             let error = refuse(ErrorCode::InvalidToken, "the access token is not good, or no longer");
             Ok(challenge(StatusCode::UNAUTHORIZED, Some(error)))
         }
     }
+}
+
+/// RFC 9449 §9.
+fn nonce_wanted() -> Response {
+    let mut response = refusal(StatusCode::UNAUTHORIZED, dpop::WANTED);
+    let text = HeaderValue::from_static("DPoP error=\"use_dpop_nonce\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, text);
+    response
 }
 
 /// How a token is presented.
@@ -68,14 +78,23 @@ enum Scheme {
 async fn show(app: &App, live: Live) -> Result<Response, AppError> {
     let granted = live.scopes();
     let Live { token, registration, person } = live;
-    let Some((_, entitlement)) = person.filter(|_| granted.contains(super::scopes::OPENID)) else {
+    let Some((who, entitlement)) = person.filter(|_| granted.contains(super::scopes::OPENID)) else {
         let error = refuse(ErrorCode::InsufficientScope, "the access token has no openid scope: it is nobody's");
         return Ok(challenge(StatusCode::FORBIDDEN, Some(error)));
     };
-    let pairwise = Pairwise::new(&app.ledger, &registration.sector_identifier);
-    let allowed = registration.terms.claims.as_ref();
-    let mut claims: Map<String, Value> =
-        Claims::read(&app.views, &entitlement).await?.for_userinfo(&granted, allowed, &pairwise);
+    let telling = Telling {
+        release: Release {
+            place: Place::Userinfo,
+            granted: &granted,
+            registration: &registration,
+            wanted: &token.claims,
+        },
+        pairwise: Pairwise::new(&app.ledger, &registration.sector_identifier),
+        auth_time: who.authenticated_at.timestamp(),
+        issuer: &token.iss,
+        stages: &app.config.oidc.stages,
+    };
+    let mut claims: Map<String, Value> = Claims::read(&app.views, &entitlement).await?.tell(&telling);
     claims.insert("sub".to_owned(), json!(token.sub));
     let Some(algorithm) = registration.terms.userinfo_signed_response_alg else {
         return Ok(no_store(Json(claims).into_response()));

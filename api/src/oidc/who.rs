@@ -125,19 +125,39 @@ pub async fn end(app: &App, sid: Uuid) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// What a person can do to be identified better than they are.
+pub struct Better {
+    /// How they are identified then.
+    pub acr: String,
+    /// Where they do it.
+    pub path: &'static str,
+}
+
 impl Who {
+    /// How the person was identified.
+    pub fn acr(&self, holder: Holder) -> String {
+        acr::reached(self.identified(holder), self.second)
+    }
+
+    /// How they could be identified better: who came in by a provisional password proves, with a new password, the
+    /// mobile on the school's file.
+    pub fn better_way(&self, holder: Holder) -> Option<Better> {
+        let provisional = self.identified(holder) == acr::GUARDIAN_BY_PROVISIONAL_PASSWORD;
+        provisional.then(|| Better { acr: acr::GUARDIAN_BY_SCHOOL_RECORD.to_owned(), path: "/reset" })
+    }
+
     /// What tokens say of it.
     pub fn sign_in(&self, holder: Holder) -> SignIn {
         SignIn {
             auth_time: self.authenticated_at.timestamp(),
-            acr: acr::reached(self.acr(holder), self.second),
+            acr: self.acr(holder),
             amr: amr(self.method, self.second),
             sid: self.sid,
         }
     }
 
     /// What the person is known by: how they were identified once, and how they proved to be so now.
-    fn acr(&self, holder: Holder) -> &'static str {
+    fn identified(&self, holder: Holder) -> &'static str {
         let link = self.link.and_then(|link| self.account.links.get(&link));
         match (holder, link) {
             (Holder::Guardian(_), None) if self.account.by_provisional => acr::GUARDIAN_BY_PROVISIONAL_PASSWORD,

@@ -17,6 +17,7 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<super::plain::LegalPage>(view, &mut out);
     render::<super::error_page::ErrorPage>(view, &mut out);
     render::<super::error_page::ProblemPage>(view, &mut out);
+    render::<crate::oidc::BetterPage>(view, &mut out);
     render::<crate::oidc::DeniedPage>(view, &mut out);
     render::<crate::oidc::FormPostPage>(view, &mut out);
     render::<crate::oidc::ConfirmPage>(view, &mut out);

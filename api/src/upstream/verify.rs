@@ -5,6 +5,7 @@ use super::provider::{Exchanged, Metadata, Provider, UpstreamError, Upstreams};
 use crate::config::Userinfo;
 use crate::oidc::{at_hash, verify_with};
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::relying_party::SigningAlgorithm;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
@@ -44,7 +45,7 @@ pub async fn verified(
     check_id_token(provider, metadata, &claims, nonce, now)?;
     // For these a half of SHA-256; EdDSA has no hash that everybody agrees on.
     if let (Some(given), true) = (claims.get("at_hash"), algorithm != Algorithm::EdDSA)
-        && given.as_str() != Some(&at_hash(exchanged.access_token.expose()))
+        && given.as_str() != Some(&at_hash(exchanged.access_token.expose(), SigningAlgorithm::ES256))
     {
         return Err(UpstreamError::Wrong("another access token than the ID token's"));
     }

@@ -1,6 +1,6 @@
 //! What a relying party is registered with.
 
-use super::terms::{InvalidTerms, Terms};
+use super::terms::{InvalidTerms, SecurityProfile, Terms};
 use crate::identifiers::Uai;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -129,6 +129,11 @@ impl Registration {
         }
         if self.sector_identifier.trim().is_empty() {
             return Err(InvalidRegistration::NoSector);
+        }
+        if self.terms.profile == SecurityProfile::Fapi2
+            && let Some(uri) = self.redirect_uris.iter().find(|uri| !uri.starts_with("https://"))
+        {
+            return Err(InvalidRegistration::RedirectUri(uri.clone()));
         }
         Ok(self.terms.validate(self.authentication)?)
     }

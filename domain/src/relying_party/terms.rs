@@ -1,5 +1,5 @@
 //! What a relying party may do at the protocol's endpoints, and how: grants, response modes, keys, lifetimes, what is
-//! released to it, where it is told of a logout.
+//! released to it, where it is told of a logout, how people find it.
 
 use super::registration::{ClientAuthentication, acceptable_uri};
 use crate::ids::RelyingPartyId;
@@ -81,17 +81,20 @@ pub enum SigningAlgorithm {
     ES256,
     /// RSASSA-PKCS1-v1_5 with SHA-256, for libraries that know no other.
     RS256,
+    /// Ed25519 (RFC 8037 §3.1), where the provider is configured to have such keys.
+    EdDSA,
 }
 
 impl SigningAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::ES256, Self::RS256];
+    pub const ALL: [Self; 3] = [Self::ES256, Self::RS256, Self::EdDSA];
 
     /// As the protocol writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ES256 => "ES256",
             Self::RS256 => "RS256",
+            Self::EdDSA => "EdDSA",
         }
     }
 }
@@ -170,6 +173,52 @@ pub struct Lifetimes {
     pub refresh_token: Option<u32>,
 }
 
+/// A set of rules that the relying party keeps as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecurityProfile {
+    /// OAuth 2.0 with the best practice of RFC 9700, as everybody here.
+    #[default]
+    Plain,
+    /// FAPI 2.0 Security Profile: pushed requests, `private_key_jwt`, tokens bound by DPoP, no RSA of PKCS #1 v1.5.
+    Fapi2,
+}
+
+impl SecurityProfile {
+    /// As on the command line and in the console.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Fapi2 => "fapi2",
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        *self == Self::Plain
+    }
+}
+
+/// Where people find the service, and under which names: what a school's list of services is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceLink {
+    /// Its home page (RFC 7591 §2 `client_uri`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home_uri: Option<String>,
+    /// Where a sign-in begins that somebody else begins (OpenID Connect Core §4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
+    /// Its name in English; the registration's own is French.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub english_name: Option<String>,
+}
+
+impl ServiceLink {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// The terms. Their default is what version 1 of the events meant by saying nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -201,6 +250,13 @@ pub struct Terms {
     pub require_pushed_authorization_requests: bool,
     /// Whether its access tokens are always bound to a key (RFC 9449 §5.2).
     pub dpop_bound_access_tokens: bool,
+    /// The rules that it keeps as a whole. From here on members came with version 3 of the events, and are left out
+    /// where they say what silence meant.
+    #[serde(skip_serializing_if = "SecurityProfile::is_plain")]
+    pub profile: SecurityProfile,
+    /// Where people find it.
+    #[serde(skip_serializing_if = "ServiceLink::is_empty")]
+    pub link: ServiceLink,
 }
 
 impl Default for Terms {
@@ -217,6 +273,8 @@ impl Default for Terms {
             userinfo_signed_response_alg: None,
             require_pushed_authorization_requests: false,
             dpop_bound_access_tokens: false,
+            profile: SecurityProfile::Plain,
+            link: ServiceLink::default(),
         }
     }
 }
@@ -247,6 +305,14 @@ pub enum InvalidTerms {
         "`{0}` can't be called: give an absolute https URI without fragment (http only for 127.0.0.1, [::1] and localhost)"
     )]
     Uri(String),
+    /// The profile asks for more.
+    #[error(
+        "the fapi2 profile needs private_key_jwt, pushed requests, DPoP-bound tokens, https addresses, and ES256 or EdDSA: {0} does not fit"
+    )]
+    Fapi2(&'static str),
+    /// A name that says nothing.
+    #[error("the English name must not be empty")]
+    EnglishName,
     /// A lifetime out of bounds.
     #[error("access and ID tokens live 30 s to a day, refresh tokens a minute to 400 days")]
     Lifetime,
@@ -293,11 +359,34 @@ impl Terms {
             Some(ClientKeys::Set(_)) | None => {}
         }
         self.backchannel_logout.iter().try_for_each(|logout| callable(&logout.uri))?;
+        let link = &self.link;
+        [&link.home_uri, &link.initiate_login_uri].into_iter().flatten().try_for_each(callable)?;
+        if link.english_name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+            return Err(InvalidTerms::EnglishName);
+        }
+        if self.profile == SecurityProfile::Fapi2 {
+            self.fit_fapi2(authentication)?;
+        }
         let Lifetimes { access_token, id_token, refresh_token } = self.lifetimes;
         let short = [access_token, id_token].into_iter().flatten().all(|seconds| (30..=86_400).contains(&seconds));
         if !short || refresh_token.is_some_and(|seconds| !(60..=400 * 86_400).contains(&seconds)) {
             return Err(InvalidTerms::Lifetime);
         }
         Ok(())
+    }
+
+    /// FAPI 2.0 Security Profile §5.3.2 and §5.4, as far as a registration can break it.
+    fn fit_fapi2(&self, authentication: ClientAuthentication) -> Result<(), InvalidTerms> {
+        let algorithms = [Some(self.id_token_signed_response_alg), self.userinfo_signed_response_alg];
+        let misfits = [
+            (authentication != ClientAuthentication::PrivateKeyJwt, "the client authentication"),
+            (self.signs_people_in() && !self.require_pushed_authorization_requests, "requests that are not pushed"),
+            (!self.dpop_bound_access_tokens, "access tokens that are not bound"),
+            (algorithms.contains(&Some(SigningAlgorithm::RS256)), "RS256"),
+        ];
+        match misfits.into_iter().find(|(misfit, _)| *misfit) {
+            Some((_, what)) => Err(InvalidTerms::Fapi2(what)),
+            None => Ok(()),
+        }
     }
 }

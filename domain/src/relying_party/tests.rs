@@ -33,7 +33,7 @@ fn register(registration: Registration) -> RelyingPartyCommand {
 }
 
 fn registered() -> RelyingPartyEvent {
-    RelyingPartyEvent::RelyingPartyRegistered { id: id(), registration: registration(), secret: Some(secret(2)) }
+    RelyingPartyEvent::RelyingPartyRegistered { id: id(), registration: registration().into(), secret: Some(secret(2)) }
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn secrets_and_authentication_agree() {
         .when(RelyingPartyCommand::Change { registration: public.clone(), secret: Some(secret(3)) })
         .then_expect_error(RelyingPartyError::SecretMismatch);
     let withdrawn = vec![
-        RelyingPartyEvent::RelyingPartyChanged { registration: public.clone() },
+        RelyingPartyEvent::RelyingPartyChanged { registration: public.clone().into() },
         RelyingPartyEvent::ClientSecretWithdrawn {},
     ];
     GivenWhenThen::with(())
@@ -108,7 +108,7 @@ fn secrets_and_authentication_agree() {
         .given(again())
         .when(RelyingPartyCommand::Change { registration: registration(), secret: Some(secret(3)) })
         .then_expect_events(vec![
-            RelyingPartyEvent::RelyingPartyChanged { registration: registration() },
+            RelyingPartyEvent::RelyingPartyChanged { registration: registration().into() },
             RelyingPartyEvent::ClientSecretReplaced { secret: secret(3) },
         ]);
     GivenWhenThen::with(())
@@ -216,4 +216,42 @@ fn a_service_that_signs_nobody_in_needs_no_redirect_uri() {
     service.redirect_uris.clear();
     service.scopes.clear();
     assert_eq!(service.validate(), Ok(()));
+}
+
+#[test]
+fn a_registration_that_has_ended_stays_ended() {
+    let deregistered = vec![registered(), RelyingPartyEvent::RelyingPartyDeregistered {}];
+    GivenWhenThen::with(())
+        .given(vec![registered()])
+        .when(RelyingPartyCommand::Deregister)
+        .then_expect_events(vec![RelyingPartyEvent::RelyingPartyDeregistered {}]);
+    for command in [
+        RelyingPartyCommand::Enable,
+        RelyingPartyCommand::Deregister,
+        RelyingPartyCommand::Change { registration: registration(), secret: None },
+    ] {
+        GivenWhenThen::with(())
+            .given(deregistered.clone())
+            .when(command)
+            .then_expect_error(RelyingPartyError::Deregistered);
+    }
+}
+
+#[test]
+fn the_fapi2_profile_is_kept_as_a_whole() {
+    let whole = crate::samples::linked_registration();
+    assert_eq!(whole.validate(), Ok(()));
+    let refused = |change: &dyn Fn(&mut Registration)| {
+        let mut registration = whole.clone();
+        change(&mut registration);
+        registration.validate().is_err()
+    };
+    assert!(refused(&|r| r.authentication = ClientAuthentication::ClientSecretBasic));
+    assert!(refused(&|r| r.terms.require_pushed_authorization_requests = false));
+    assert!(refused(&|r| r.terms.dpop_bound_access_tokens = false));
+    assert!(refused(&|r| r.terms.id_token_signed_response_alg = SigningAlgorithm::RS256));
+    assert!(refused(&|r| r.terms.userinfo_signed_response_alg = Some(SigningAlgorithm::RS256)));
+    assert!(refused(&|r| r.redirect_uris = vec!["http://127.0.0.1/cb".into()]));
+    assert!(refused(&|r| r.terms.link.home_uri = Some("javascript:alert(1)".into())));
+    assert!(refused(&|r| r.terms.link.english_name = Some(" ".into())));
 }

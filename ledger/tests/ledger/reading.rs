@@ -63,6 +63,9 @@ async fn events_of_the_domain_come_back_as_they_went_in() {
             domain::Event::RelyingParty(event) => {
                 unit.stream::<domain::relying_party::RelyingParty>(id, next(&mut versions, 4), vec![event])
             }
+            domain::Event::InitialAccess(event) => {
+                unit.stream::<domain::initial_access::InitialAccess>(id, next(&mut versions, 8), vec![event])
+            }
             domain::Event::Auditor(event) => {
                 unit.stream::<domain::auditor::Auditor>(id, next(&mut versions, 5), vec![event])
             }

@@ -53,6 +53,7 @@ impl Projection for Accounts {
             | Event::Guardian(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -71,6 +72,7 @@ impl Projection for Accounts {
             | Event::Guardian(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),

@@ -89,7 +89,12 @@ pub fn establishments(event: &RecordedEvent) -> Vec<Uai> {
             | EstablishmentEvent::SchoolDataImportStarted { .. }
             | EstablishmentEvent::SchoolDataImported { .. },
         ) => event.stream_id.parse().into_iter().collect(),
-        Event::Account(_) | Event::RelyingParty(_) | Event::Auditor(_) | Event::LedgerManifest(_) | Event::Rules(_) => {
+        Event::Account(_)
+        | Event::RelyingParty(_)
+        | Event::InitialAccess(_)
+        | Event::Auditor(_)
+        | Event::LedgerManifest(_)
+        | Event::Rules(_) => {
             vec![]
         }
     }

@@ -42,6 +42,7 @@ impl Projection for Audit {
             | Event::Guardian(_)
             | Event::Account(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -124,6 +125,7 @@ fn others_concerned(event: &Event) -> Option<String> {
         | Event::Guardian(_)
         | Event::Establishment(_)
         | Event::RelyingParty(_)
+        | Event::InitialAccess(_)
         | Event::Auditor(_)
         | Event::LedgerManifest(_)
         | Event::Rules(_) => None,
@@ -157,6 +159,7 @@ impl Audit {
             | Event::Guardian(_)
             | Event::Account(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}

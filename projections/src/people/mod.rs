@@ -57,6 +57,7 @@ impl Projection for People {
             Event::Account(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -76,6 +77,7 @@ impl Projection for People {
             Event::Account(_)
             | Event::Establishment(_)
             | Event::RelyingParty(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),

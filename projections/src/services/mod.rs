@@ -40,12 +40,16 @@ impl Projection for Services {
                 | RelyingPartyEvent::ClientSecretReplaced { .. }
                 | RelyingPartyEvent::ClientSecretWithdrawn {}
                 | RelyingPartyEvent::RelyingPartyDisabled {}
-                | RelyingPartyEvent::RelyingPartyEnabled {},
+                | RelyingPartyEvent::RelyingPartyEnabled {}
+                | RelyingPartyEvent::RelyingPartyDeregistered {},
             ) => self.relying_parties.want((stream_uuid(event)?,)),
-            Event::RelyingParty(RelyingPartyEvent::RelyingPartyRegistered { .. }) => {}
+            Event::RelyingParty(
+                RelyingPartyEvent::RelyingPartyRegistered { .. } | RelyingPartyEvent::RegistrationTokenIssued { .. },
+            ) => {}
             Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => {}
@@ -65,6 +69,7 @@ impl Projection for Services {
             Event::Pupil(_)
             | Event::Guardian(_)
             | Event::Account(_)
+            | Event::InitialAccess(_)
             | Event::Auditor(_)
             | Event::LedgerManifest(_)
             | Event::Rules(_) => Ok(()),
@@ -97,18 +102,29 @@ impl Services {
 
     fn relying_party(&mut self, event: &RecordedEvent, id: Uuid, fact: &RelyingPartyEvent) -> Result<(), Fault> {
         if let RelyingPartyEvent::RelyingPartyRegistered { id: _, registration, secret } = fact {
-            let (registration, secret) = (Json(registration.clone()), secret.map(|secret| secret.0));
-            self.relying_parties.put(RelyingPartyRow { id, registration, secret, enabled: true });
+            let (registration, secret) = (Json(registration.as_ref().clone()), secret.map(|secret| secret.0));
+            self.relying_parties.put(RelyingPartyRow { id, registration, secret, enabled: true, deregistered: false });
+            return Ok(());
+        }
+        if let RelyingPartyEvent::RegistrationTokenIssued { token: _ } = fact {
             return Ok(());
         }
         let row = self.relying_parties.change(&(id,)).ok_or_else(|| Fault::no_row(event, "relying party"))?;
         match fact {
-            RelyingPartyEvent::RelyingPartyRegistered { .. } => {} // written whole above
-            RelyingPartyEvent::RelyingPartyChanged { registration } => row.registration = Json(registration.clone()),
+            // Written whole above, or nothing of the row's.
+            RelyingPartyEvent::RelyingPartyRegistered { .. } | RelyingPartyEvent::RegistrationTokenIssued { .. } => {}
+            RelyingPartyEvent::RelyingPartyChanged { registration } => {
+                row.registration = Json(registration.as_ref().clone())
+            }
             RelyingPartyEvent::ClientSecretReplaced { secret } => row.secret = Some(secret.0),
             RelyingPartyEvent::ClientSecretWithdrawn {} => row.secret = None,
             RelyingPartyEvent::RelyingPartyDisabled {} => row.enabled = false,
             RelyingPartyEvent::RelyingPartyEnabled {} => row.enabled = true,
+            RelyingPartyEvent::RelyingPartyDeregistered {} => {
+                row.secret = None;
+                row.enabled = false;
+                row.deregistered = true;
+            }
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ pub struct RelyingPartyRecord {
     pub secret: Option<SecretId>,
     /// Whether it is served.
     pub enabled: bool,
+    /// Whether its registration has ended for good.
+    pub deregistered: bool,
 }
 
 impl From<RelyingPartyRow> for RelyingPartyRecord {
@@ -53,6 +55,7 @@ impl From<RelyingPartyRow> for RelyingPartyRecord {
             registration: row.registration.0,
             secret: row.secret.map(SecretId),
             enabled: row.enabled,
+            deregistered: row.deregistered,
         }
     }
 }
@@ -109,6 +112,27 @@ impl Views {
             "SELECT * FROM view_services.relying_party WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2",
         )
         .bind(after.map(|id| id.0))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(RelyingPartyRecord::from).collect())
+    }
+
+    /// The relying parties in use that serve one of these establishments, or all, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn services_of(&self, establishments: &[Uai], limit: u32) -> sqlx::Result<Vec<RelyingPartyRecord>> {
+        let uais: Vec<&str> = establishments.iter().map(Uai::as_str).collect();
+        // Two arms, each with an index of its own.
+        let rows: Vec<RelyingPartyRow> = sqlx::query_as(
+            "SELECT * FROM (
+                 SELECT * FROM view_services.relying_party WHERE registration -> 'establishments' -> 'only' ?| $1
+                 UNION ALL
+                 SELECT * FROM view_services.relying_party WHERE registration -> 'establishments' = '\"all\"'
+             ) AS serving WHERE enabled ORDER BY id LIMIT $2",
+        )
+        .bind(&uais)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;

@@ -36,6 +36,8 @@ mod relying_party {
             secret: Option<Uuid> => "uuid",
             /// Whether it is served.
             enabled: bool => "bool",
+            /// Whether its registration has ended for good.
+            deregistered: bool => "bool",
         }
     }
 }

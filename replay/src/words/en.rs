@@ -10,6 +10,7 @@ use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
 use domain::guardian::{GuardianContact, GuardianEvent, HoldReason};
 use domain::identifiers::{Degree, GuardianLevel, Relationship};
+use domain::initial_access::InitialAccessEvent;
 use domain::ledger_manifest::LedgerManifestEvent;
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
@@ -46,6 +47,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Establishment(event) => establishment(event),
         Event::LedgerManifest(event) => ledger_manifest(event),
         Event::RelyingParty(event) => relying_party(event),
+        Event::InitialAccess(event) => initial_access(event),
         Event::Auditor(event) => auditor(event),
         Event::Rules(event) => rules(event),
     }
@@ -278,6 +280,25 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
         RelyingPartyEvent::ClientSecretWithdrawn {} => "The client secret was withdrawn.".to_owned(),
         RelyingPartyEvent::RelyingPartyDisabled {} => "The relying party is no longer served.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "The relying party is served again.".to_owned(),
+        RelyingPartyEvent::RegistrationTokenIssued { token: _ } => {
+            "The relying party got a token to manage its registration.".to_owned()
+        }
+        RelyingPartyEvent::RelyingPartyDeregistered {} => {
+            "The registration of the relying party ended for good.".to_owned()
+        }
+    }
+}
+
+fn initial_access(event: &InitialAccessEvent) -> String {
+    match event {
+        InitialAccessEvent::InitialAccessTokenIssued { id, uses, expires_at, token: _, bounds: _ } => format!(
+            "An initial access token ({id}) was issued for {uses} registration(s), until {}.",
+            expires_at.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        InitialAccessEvent::InitialAccessTokenUsed { relying_party } => {
+            format!("Relying party {relying_party} registered itself with this token.")
+        }
+        InitialAccessEvent::InitialAccessTokenWithdrawn {} => "The initial access token was withdrawn.".to_owned(),
     }
 }
 

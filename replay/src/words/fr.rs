@@ -10,6 +10,7 @@ use domain::erasure::Grounds;
 use domain::establishment::{EstablishmentEvent, ExportFormat};
 use domain::guardian::{GuardianContact, GuardianEvent, HoldReason};
 use domain::identifiers::{Degree, GuardianLevel, Relationship};
+use domain::initial_access::InitialAccessEvent;
 use domain::ledger_manifest::LedgerManifestEvent;
 use domain::personal::Personal;
 use domain::pupil::{Departure, PupilEvent, Unlinking};
@@ -46,6 +47,7 @@ pub(super) fn event(event: &Event) -> String {
         Event::Establishment(event) => establishment(event),
         Event::LedgerManifest(event) => ledger_manifest(event),
         Event::RelyingParty(event) => relying_party(event),
+        Event::InitialAccess(event) => initial_access(event),
         Event::Auditor(event) => auditor(event),
         Event::Rules(event) => rules(event),
     }
@@ -284,6 +286,25 @@ fn relying_party(event: &RelyingPartyEvent) -> String {
         RelyingPartyEvent::ClientSecretWithdrawn {} => "Le secret du service raccordé est retiré.".to_owned(),
         RelyingPartyEvent::RelyingPartyDisabled {} => "Le service raccordé n’est plus servi.".to_owned(),
         RelyingPartyEvent::RelyingPartyEnabled {} => "Le service raccordé est de nouveau servi.".to_owned(),
+        RelyingPartyEvent::RegistrationTokenIssued { token: _ } => {
+            "Un jeton de gestion de l’enregistrement est délivré au service raccordé.".to_owned()
+        }
+        RelyingPartyEvent::RelyingPartyDeregistered {} => {
+            "L’enregistrement du service raccordé prend fin définitivement.".to_owned()
+        }
+    }
+}
+
+fn initial_access(event: &InitialAccessEvent) -> String {
+    match event {
+        InitialAccessEvent::InitialAccessTokenIssued { id, uses, expires_at, token: _, bounds: _ } => format!(
+            "Un jeton d’enregistrement ({id}) est délivré pour {uses} service(s), jusqu’au {}.",
+            expires_at.format("%d/%m/%Y %H:%M:%S UTC")
+        ),
+        InitialAccessEvent::InitialAccessTokenUsed { relying_party } => {
+            format!("Le service raccordé {relying_party} s’est enregistré avec ce jeton.")
+        }
+        InitialAccessEvent::InitialAccessTokenWithdrawn {} => "Le jeton d’enregistrement est retiré.".to_owned(),
     }
 }
 

@@ -5,9 +5,10 @@ mod terms;
 
 use super::beside::Beside;
 use super::{Global, block_on};
+use crate::oidc::metadata::sector_of;
 use crate::oidc::registry;
 use crate::oidc::scopes;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use domain::identifiers::Uai;
 use domain::ids::RelyingPartyId;
@@ -15,7 +16,6 @@ use domain::relying_party::{Establishments, Registration, Terms};
 use print::{print, print_secret};
 use std::collections::BTreeSet;
 use terms::{Authentication, TermOptions};
-use url::Url;
 
 /// Register the services that consume tokens, and change them.
 #[derive(Debug, Subcommand)]
@@ -43,6 +43,11 @@ pub enum RelyingPartyCommand {
     },
     /// Serve one again
     Enable {
+        /// Its client_id
+        client_id: RelyingPartyId,
+    },
+    /// End one's registration for good; its client_id is never served again
+    Deregister {
         /// Its client_id
         client_id: RelyingPartyId,
     },
@@ -122,7 +127,18 @@ pub struct Change {
 
 impl RelyingPartyCommand {
     pub(super) fn run(self, global: &Global) -> anyhow::Result<()> {
-        block_on(Beside::over(&global.load()?, async |beside| self.carry_out(beside).await))
+        let config = global.load()?;
+        let terms = match &self {
+            Self::Register(register) => Some(&register.terms),
+            Self::Change(change) => Some(&change.terms),
+            Self::List | Self::Show { .. } | Self::Secret { .. } => None,
+            Self::Disable { .. } | Self::Enable { .. } | Self::Deregister { .. } => None,
+        };
+        terms
+            .into_iter()
+            .flat_map(TermOptions::algorithms)
+            .try_for_each(|algorithm| registry::offered(&config.oidc, Some(algorithm)))?;
+        block_on(Beside::over(&config, async |beside| self.carry_out(beside).await))
     }
 
     async fn carry_out(self, beside: &Beside) -> anyhow::Result<()> {
@@ -157,6 +173,7 @@ impl RelyingPartyCommand {
             }
             Self::Disable { client_id } => registry::set_enabled(ledger, client_id, context, false).await?,
             Self::Enable { client_id } => registry::set_enabled(ledger, client_id, context, true).await?,
+            Self::Deregister { client_id } => registry::deregister(ledger, client_id, context).await?,
         };
         beside.wait_for(appended).await
     }
@@ -168,7 +185,7 @@ impl Register {
         self.terms.apply(&self.terms.read()?, &mut terms);
         let sector_identifier = match self.sector {
             Some(sector) => sector,
-            None => sector_of(&self.redirect_uris)?,
+            None => sector_of(&self.redirect_uris).context("say it with --sector")?,
         };
         let scopes: BTreeSet<String> =
             if terms.signs_people_in() { with_openid(self.scopes) } else { self.scopes.into_iter().collect() };
@@ -218,17 +235,6 @@ impl Change {
     }
 }
 
-/// OpenID Connect Core §8.1: without a sector the hosts of all redirect URIs must be one.
-fn sector_of(redirect_uris: &[String]) -> anyhow::Result<String> {
-    let host = |uri: &String| Url::parse(uri).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let hosts: BTreeSet<String> = redirect_uris.iter().filter_map(host).collect();
-    match hosts.into_iter().collect::<Vec<_>>().as_slice() {
-        [only] => Ok(only.clone()),
-        [] => bail!("there is no redirect URI with a host; give absolute https URIs, or say --sector"),
-        _ => bail!("the redirect URIs have several hosts; say with --sector under which one people are known"),
-    }
-}
-
 fn with_openid(given: Vec<String>) -> BTreeSet<String> {
     given.into_iter().chain([scopes::OPENID.to_owned()]).collect()
 }
@@ -239,7 +245,11 @@ async fn list(beside: &Beside) -> anyhow::Result<()> {
     loop {
         let page = beside.views.relying_parties(after, 100).await?;
         for party in &page {
-            let state = if party.enabled { "" } else { "  (disabled)" };
+            let state = match (party.deregistered, party.enabled) {
+                (true, _) => "  (ended)",
+                (false, true) => "",
+                (false, false) => "  (disabled)",
+            };
             println!("{}  {}{state}", party.id, party.registration.name);
         }
         after = match page.last() {

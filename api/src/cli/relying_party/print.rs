@@ -3,7 +3,9 @@
 use crate::oidc::registry::ClientSecret;
 use crate::oidc::scopes;
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientKeys, Establishments, GrantType, Registration, ResponseMode, Terms};
+use domain::relying_party::{
+    ClientKeys, Establishments, GrantType, Registration, ResponseMode, SecurityProfile, Terms,
+};
 
 /// In the form of an environment file, so that it can be handed on as it is.
 pub(super) fn print_secret(secret: Option<&ClientSecret>) {
@@ -66,5 +68,16 @@ fn print_terms(terms: &Terms, line: &dyn Fn(&str, &str)) {
     }
     if terms.dpop_bound_access_tokens {
         line("DPoP", "required");
+    }
+    if terms.profile != SecurityProfile::Plain {
+        line("profile", terms.profile.as_str());
+    }
+    let link = [
+        ("home_uri", &terms.link.home_uri),
+        ("initiate_login_uri", &terms.link.initiate_login_uri),
+        ("english_name", &terms.link.english_name),
+    ];
+    for (name, value) in link {
+        value.iter().for_each(|value| line(name, value));
     }
 }

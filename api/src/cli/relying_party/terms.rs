@@ -6,7 +6,8 @@ use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use domain::ids::RelyingPartyId;
 use domain::relying_party::{
-    BackchannelLogout, ClientAuthentication, ClientKeys, GrantType, ResponseMode, SigningAlgorithm, Terms,
+    BackchannelLogout, ClientAuthentication, ClientKeys, GrantType, ResponseMode, SecurityProfile, SigningAlgorithm,
+    Terms,
 };
 use std::path::PathBuf;
 
@@ -52,6 +53,9 @@ enum Algorithm {
     /// RSA
     #[value(name = "RS256")]
     Rs256,
+    /// Ed25519, where the service is configured to have such keys
+    #[value(name = "EdDSA")]
+    EdDsa,
     /// Nothing: plain JSON
     None,
 }
@@ -61,9 +65,19 @@ impl Algorithm {
         match self {
             Self::Es256 => Some(SigningAlgorithm::ES256),
             Self::Rs256 => Some(SigningAlgorithm::RS256),
+            Self::EdDsa => Some(SigningAlgorithm::EdDSA),
             Self::None => None,
         }
     }
+}
+
+/// A set of rules kept as a whole.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Profile {
+    /// OAuth 2.0 with its best practice
+    Plain,
+    /// FAPI 2.0: private-key-jwt, pushed requests, DPoP, no RS256
+    Fapi2,
 }
 
 /// The options.
@@ -105,7 +119,7 @@ pub(super) struct TermOptions {
     /// How long its refresh tokens go on in all
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     refresh_token_lifetime: Option<std::time::Duration>,
-    /// What its ID tokens are signed with: ES256 or RS256
+    /// What its ID tokens are signed with: ES256, RS256 or EdDSA
     #[arg(long, value_enum, value_name = "ALGORITHM")]
     id_token_alg: Option<Algorithm>,
     /// What userinfo is signed with for it; none: plain JSON
@@ -117,6 +131,18 @@ pub(super) struct TermOptions {
     /// Whether its access tokens must be bound to a key by DPoP
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     dpop_bound: Option<bool>,
+    /// A set of rules kept as a whole; fapi2 requires pushed requests and DPoP too
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    profile: Option<Profile>,
+    /// Its home page, for the schools' lists of services; empty: none
+    #[arg(long, value_name = "URI")]
+    home_uri: Option<String>,
+    /// Where a sign-in begins that the list of services begins; empty: nowhere
+    #[arg(long, value_name = "URI")]
+    initiate_login_uri: Option<String>,
+    /// Its name in English; empty: as in French
+    #[arg(long, value_name = "NAME")]
+    english_name: Option<String>,
 }
 
 /// What can go wrong, read before anything is changed.
@@ -145,7 +171,7 @@ impl TermOptions {
             (None, uri) => uri.clone().map(ClientKeys::At),
         };
         let id_token_alg = match self.id_token_alg {
-            Some(algorithm) => Some(algorithm.read().context("an ID token is always signed: ES256 or RS256")?),
+            Some(algorithm) => Some(algorithm.read().context("an ID token is always signed: ES256, RS256 or EdDSA")?),
             None => None,
         };
         Ok(Read { keys, id_token_alg })
@@ -194,6 +220,29 @@ impl TermOptions {
         ] {
             *kept = given.unwrap_or(*kept);
         }
+        match self.profile {
+            Some(Profile::Plain) => terms.profile = SecurityProfile::Plain,
+            Some(Profile::Fapi2) => {
+                terms.profile = SecurityProfile::Fapi2;
+                (terms.require_pushed_authorization_requests, terms.dpop_bound_access_tokens) = (true, true);
+            }
+            None => {}
+        }
+        let link = &mut terms.link;
+        for (given, kept) in [
+            (&self.home_uri, &mut link.home_uri),
+            (&self.initiate_login_uri, &mut link.initiate_login_uri),
+            (&self.english_name, &mut link.english_name),
+        ] {
+            if let Some(given) = given {
+                *kept = Some(given.clone()).filter(|given| !given.is_empty());
+            }
+        }
+    }
+
+    /// What tokens are to be signed with, as far as it is said.
+    pub(super) fn algorithms(&self) -> impl Iterator<Item = SigningAlgorithm> {
+        [self.id_token_alg, self.userinfo_alg].into_iter().flatten().filter_map(Algorithm::read)
     }
 
     fn apply_logout(&self, terms: &mut Terms) {

@@ -19,23 +19,23 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 /// A key of a client, and the set that it publishes.
-pub(super) struct Key {
-    pub(super) pair: EcdsaKeyPair,
-    pub(super) kid: &'static str,
+pub(in crate::oidc) struct Key {
+    pub(in crate::oidc) pair: EcdsaKeyPair,
+    pub(in crate::oidc) kid: &'static str,
 }
 
 impl Key {
-    pub(super) fn new(kid: &'static str) -> Self {
+    pub(in crate::oidc) fn new(kid: &'static str) -> Self {
         Self { pair: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(), kid }
     }
 
-    pub(super) fn set(&self) -> String {
+    pub(in crate::oidc) fn set(&self) -> String {
         let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
         let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
         json!({ "keys": [{ "kty": "EC", "crv": "P-256", "kid": self.kid, "x": x, "y": y, "use": "sig" }] }).to_string()
     }
 
-    pub(super) fn sign(&self, header: &Header, claims: &Value) -> String {
+    pub(in crate::oidc) fn sign(&self, header: &Header, claims: &Value) -> String {
         let pkcs8 = self.pair.to_pkcs8v1().unwrap();
         jsonwebtoken::encode(header, claims, &EncodingKey::from_ec_der(pkcs8.as_ref())).unwrap()
     }
@@ -50,7 +50,7 @@ pub(super) fn by_key(keys: ClientKeys) -> Registration {
 }
 
 /// What a good assertion says, with members changed (`null` leaves one out).
-pub(super) fn claims(world: &World, change: &[(&str, Value)]) -> Value {
+pub(in crate::oidc) fn claims(world: &World, change: &[(&str, Value)]) -> Value {
     let (id, now) = (world.client.to_string(), world.service.app().clock.now().timestamp());
     let mut claims = json!({ "iss": id, "sub": id, "aud": ISSUER, "exp": now + 60, "iat": now, "jti": Uuid::new_v4() });
     for (name, value) in change {
@@ -62,7 +62,7 @@ pub(super) fn claims(world: &World, change: &[(&str, Value)]) -> Value {
     claims
 }
 
-pub(super) fn header(kid: &str) -> Header {
+pub(in crate::oidc) fn header(kid: &str) -> Header {
     let mut header = Header::new(Algorithm::ES256);
     header.kid = Some(kid.to_owned());
     header

@@ -26,7 +26,10 @@ async fn a_code_gives_tokens_that_say_what_they_should() {
     assert_eq!(id["nonce"], "the nonce");
     assert_eq!(id["acr"], "urn:matricule:acr:guardian-by-school-record");
     assert_eq!(id["amr"], serde_json::json!(["pwd"]));
-    assert_eq!(id["at_hash"], crate::oidc::tokens::at_hash(&text(&tokens["access_token"])));
+    assert_eq!(
+        id["at_hash"],
+        crate::oidc::tokens::at_hash(&text(&tokens["access_token"]), domain::relying_party::SigningAlgorithm::ES256)
+    );
     assert_eq!((&id["sid"], &id["sub"]), (&access["sid"], &access["sub"]));
     assert_eq!(access["client_id"], world.client.to_string());
     let everything = id.to_string();

@@ -16,37 +16,44 @@
 //! | 13 terms of each client | `codes::point_13_…` |
 //! | 14 client authentication | `codes::point_14_…`, `codes::the_methods_of_authentication_…`, `clients::point_14_…` |
 //! | 14, 20 introspection, revocation | `introspection::…` |
-//! | 15–19 refresh tokens, consent | `refresh::…` |
+//! | 15–19 refresh tokens, consent | `refresh::…`, `portal::point_19_…` |
 //! | 20 types and audience | `bearer::point_20_…` |
-//! | 21 PAR, DPoP | `possession::point_21_…` (six) |
+//! | 21 PAR, DPoP | `possession::point_21_…` (six), `profile::point_21_…` |
 //! | 22 no token in a URL | `bearer::point_22_…` |
 //! | 23 algorithms | `bearer::point_23_…` |
 //! | 24 keys in the header | `bearer::point_24_…` |
 //! | 25 rotation | `bearer::point_25_…` (two) |
 //! | 27 a browser's flows and codes | `switching::…` |
-//! | 28, 29 sessions end | `authorization::point_28_…`, `bearer::point_28_…`, `bearer::point_29_…`, `told::…` |
+//! | 28, 29 sessions end | `authorization::point_28_…`, `bearer::point_28_…`, `bearer::point_29_…`, `narrowed::point_29_…`, `told::…` |
 //! | 46 acting for someone | `exchange::…` |
 //! | 30 logout | `logout::point_30_…` (two) |
 //!
-//! [`sight`] shows who sees whom; [`client_library`] that a certified library is content; [`basic`], [`conformance`],
-//! [`fapi`] and [`logout`] go through the modules of the OpenID Foundation's conformance suite.
+//! [`requested`] shows that asking for a claim or an `acr` gives no more than there is; [`registration`] what a service
+//! that registers itself can't do; [`sight`] who sees whom; [`client_library`] that a certified library is content;
+//! [`basic`], [`conformance`], [`fapi`] and [`logout`] go through the modules of the OpenID Foundation's conformance
+//! suite.
 
 mod addresses;
 mod authorization;
 mod basic;
 mod bearer;
 mod client_library;
-mod clients;
+pub(super) mod clients;
 mod codes;
 mod conformance;
 mod exchange;
 mod fapi;
 mod introspection;
 mod logout;
+mod narrowed;
+mod portal;
 mod possession;
+mod profile;
 mod refresh;
+mod registration;
+mod requested;
 mod sight;
 mod switching;
 mod told;
 mod upstream;
-mod world;
+pub(super) mod world;

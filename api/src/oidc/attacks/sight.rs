@@ -142,3 +142,83 @@ async fn a_person_has_one_name_in_a_sector_and_another_in_each_other() {
     let ids = [world.account.to_string(), world.children[0].to_string()];
     assert!(ids.iter().all(|id| !foreign.to_string().contains(id.as_str())), "no inner id goes out");
 }
+
+/// One claim alone, asked for with every scope: whether it comes, by which registration.
+async fn told(world: &mut World, claims: Option<&[&str]>) -> (Value, Value) {
+    let mut registration = registration(Establishments::All);
+    registration.terms.claims = claims.map(|claims| claims.iter().map(|&claim| claim.to_owned()).collect());
+    (world.client, world.secret) = world.register(registration).await;
+    let mut browser = world.signed_in().await;
+    let every = crate::oidc::scopes::ALL.join(" ");
+    let answer = browser.get(&world.request(&[("scope", Some(&every))])).await;
+    let code = parameter(answer.location(), "code").unwrap_or_else(|| panic!("no code: {}", answer.location()));
+    let tokens = json(&world.redeem(&code).await);
+    let id = super::world::claims(tokens["id_token"].as_str().unwrap());
+    (json(&world.userinfo(tokens["access_token"].as_str().unwrap()).await), id)
+}
+
+#[tokio::test]
+async fn each_attribute_of_a_pupil_is_released_by_what_the_registration_says() {
+    let mut world = World::configured(|config| {
+        config.oidc.stages = [("10".to_owned(), "2999".to_owned()), ("1001".to_owned(), "2111".to_owned())].into();
+    })
+    .await;
+    world.become_the_pupil().await;
+    let (open, id) = told(&mut world, None).await;
+    // SHA-256 of "123456789AA", by another program.
+    let hash = "f7837eb5e5cf90b6cfd3d4503c060f632a72fe32799705f276ebb0c1ef5bb7d8";
+    let expected: [(&str, Value, bool); 11] = [
+        ("FrEduCtPersonAffiliation", serde_json::json!(["eleve2d"]), false),
+        ("FrEduCtId", open["sub"].clone(), false),
+        ("FrEduCtEleveUAI", college().to_string().into(), false),
+        ("FrEduCtEleveNiveau", "2111".into(), false),
+        ("FrEduCtDateNaissance", "06/05/2014".into(), false),
+        ("FrEduUrlRetour", "http://localhost:8080/end-session".into(), false),
+        ("FrEduOrigAuth", "ECT".into(), false),
+        ("sn", "Lefictif".into(), false),
+        ("givenName", "Zoé".into(), false),
+        ("FrEduCtEleveINE", "123456789AA".into(), true),
+        ("FrEduCtEleveINEHash", hash.into(), true),
+    ];
+    for (name, value, must_be_named) in &expected {
+        assert_eq!(open.get(*name), Some(value).filter(|_| !must_be_named), "{name} without being named");
+        let (alone, _) = told(&mut world, Some(&[*name])).await;
+        assert_eq!(alone.as_object().unwrap().len(), 2, "{name} and sub, nothing else: {alone}");
+        assert_eq!(alone.get(*name), Some(value), "{name}");
+    }
+    let at = chrono::DateTime::parse_from_rfc3339(open["FrEduCtDateConnexion"].as_str().unwrap()).unwrap();
+    assert_eq!(at.timestamp(), id["auth_time"].as_i64().unwrap());
+    for named in ["FrEduCtRefId", "FrEduVecteur"] {
+        assert!(open.get(named).is_none(), "{named}");
+    }
+    let (vector, _) = told(&mut world, Some(&["FrEduVecteur"])).await;
+    let text = vector["FrEduVecteur"][0].as_str().unwrap();
+    assert!(text.starts_with("4|Lefictif|Zoé|") && text.ends_with(college().as_str()), "{text}");
+    let (reference, _) = told(&mut world, Some(&["FrEduCtRefId"])).await;
+    assert_ne!(reference["FrEduCtRefId"], open["sub"]);
+    assert_eq!(reference["FrEduCtRefId"].as_str().map(str::len), Some(43));
+    for (name, ..) in &expected {
+        let kept = ["FrEduCtPersonAffiliation", "FrEduCtEleveUAI"].contains(name);
+        assert_eq!(id.get(*name).is_some(), kept, "{name} in a token that travels in URLs");
+    }
+}
+
+#[tokio::test]
+async fn a_guardian_s_children_have_their_numbers_where_the_registration_names_them() {
+    let mut world = World::new().await;
+    let child = world.children[0];
+    world.number(child, "123456789AA").await;
+    let (open, _) = told(&mut world, None).await;
+    assert!(!open.to_string().contains("123456789AA") && !open.to_string().contains("INE"), "{open}");
+    let (named, id) = told(&mut world, Some(&["children", "FrEduCtEleveINE", "FrEduCtEleveINEHash"])).await;
+    let children = named["children"].as_array().unwrap();
+    let numbered: Vec<&Value> = children.iter().filter(|child| child.get("FrEduCtEleveINE").is_some()).collect();
+    assert_eq!((children.len(), numbered.len()), (2, 1), "{named}");
+    assert_eq!(numbered[0]["FrEduCtEleveINE"], "123456789AA");
+    assert_eq!(numbered[0]["FrEduCtEleveINEHash"].as_str().map(str::len), Some(64));
+    assert!(children.iter().all(|child| child.get("birthdate").is_none()), "not named: {named}");
+    assert!(!id.to_string().contains("INE"));
+    let (vectors, _) = told(&mut world, Some(&["FrEduVecteur"])).await;
+    assert_eq!(vectors["FrEduVecteur"].as_array().unwrap().len(), 2);
+    assert!(vectors["FrEduVecteur"][0].as_str().unwrap().starts_with("2|Lefictif|Thérèse|"), "{vectors}");
+}

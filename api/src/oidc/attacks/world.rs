@@ -145,11 +145,20 @@ impl World {
         }
     }
 
+    /// The child's file has this national number.
+    pub async fn number(&self, child: PupilId, ine: &str) {
+        let mut data = self.school_data(child, college(), 2026, None);
+        data.ine = Some(ine.parse().unwrap());
+        self.tell::<Pupil>(child.0, PupilCommand::RecordSchoolData(Box::new(data))).await;
+        self.views_are_there().await;
+    }
+
     /// From now on the world's account is the first child's own, with an INE.
     pub async fn become_the_pupil(&mut self) {
         let child = self.children[0];
         let mut data = self.school_data(child, college(), 2026, None);
         data.ine = Some("123456789AA".parse().unwrap());
+        data.enrolment.placement.mef = Some("10010012110".to_owned());
         self.tell::<Pupil>(child.0, PupilCommand::RecordSchoolData(Box::new(data))).await;
         (self.account, self.credential) = (AccountId(Uuid::new_v4()), SecretId(Uuid::new_v4()));
         let expires_at = self.service.app().clock.now() + TimeDelta::days(1);

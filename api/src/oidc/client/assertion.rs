@@ -4,7 +4,7 @@ use super::Client;
 use crate::app::App;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::RelyingPartyId;
-use domain::relying_party::{ClientKey, RelyingParty, Terms};
+use domain::relying_party::{ClientKey, RelyingParty, SecurityProfile, Terms};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::Deserialize;
 use serde_json::Value;
@@ -129,7 +129,8 @@ pub fn verify<T: serde::de::DeserializeOwned>(token: &str, algorithm: Algorithm,
 /// Whether the client is registered for the security profile FAPI 2.0: pushed requests and bound tokens alone. Its
 /// assertions then name the issuer as their only audience, as text, and are not signed by RS256 (§5.3.2.1, §5.4.1).
 fn by_fapi(terms: &Terms) -> bool {
-    terms.require_pushed_authorization_requests && terms.dpop_bound_access_tokens
+    terms.profile == SecurityProfile::Fapi2
+        || (terms.require_pushed_authorization_requests && terms.dpop_bound_access_tokens)
 }
 
 /// Remembers the assertion's name until it has expired; false if it was there before.

@@ -6,6 +6,7 @@ use crate::oidc::client::Client;
 use crate::oidc::endpoint::Refused;
 use crate::oidc::error::{ErrorCode, refuse};
 use crate::oidc::parameters::Parameters;
+use crate::oidc::scopes;
 use domain::ids::RelyingPartyId;
 
 /// An access token that names nobody but the client. Its audience is one that the client is registered to call, by
@@ -19,12 +20,19 @@ pub async fn issue(
     parameters: &Parameters,
     jkt: Option<String>,
 ) -> Result<Tokens, Refused> {
-    if parameters.get("scope").is_some_and(|scope| !scope.trim().is_empty()) {
-        // Every scope here releases something of a person, and there is none.
-        return Err(refuse(ErrorCode::InvalidScope, "client_credentials releases no scope: leave it out").into());
-    }
     let audience = audience(client, parameters)?;
-    signed_for_itself(app, client, audience, jkt).await
+    let scope = match parameters.get("scope").map(str::trim).unwrap_or_default() {
+        "" => String::new(),
+        scopes::CONSOLE if client.registration.scopes.contains(scopes::CONSOLE) && audience.is_none() => {
+            scopes::CONSOLE.to_owned()
+        }
+        // Every other scope releases something of a person, and there is none.
+        _ => {
+            let only = "client_credentials releases no scope but console, to consoles: leave it out";
+            return Err(refuse(ErrorCode::InvalidScope, only).into());
+        }
+    };
+    signed_for_itself(app, client, audience, jkt, scope).await
 }
 
 /// The relying party that a token is asked for, if one is named and the client may ask.

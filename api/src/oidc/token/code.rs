@@ -54,8 +54,10 @@ pub async fn issue(
     if client.registration.terms.backchannel_logout.is_some() {
         logout::note(app, who.sid, client.id, who.id).await.map_err(Fault)?;
     }
+    let scope = scopes::join(&grant.scopes);
+    let touched = scopes::join(&scopes::touched(&grant.scopes, &grant.claims, &client.registration));
+    grants::released(&app.db, who.id, client.id, &touched, now).await.map_err(Fault)?;
     if client.registration.terms.allow(GrantType::RefreshToken) {
-        let scope = scopes::join(&grant.scopes);
         let opening = grants::Opening {
             id: grant.jti,
             client: client.id,
@@ -70,12 +72,13 @@ pub async fn issue(
             second: who.second.map(crate::session::Second::as_str),
             // RFC 9449 §5: whoever authenticates needs no key to hold a refresh token.
             jkt: jkt.as_deref().filter(|_| !client.is_confidential()),
+            claims: &grant.claims,
         };
         let limits = limits(app, client);
         let first = grants::begin(&app.db, &app.ledger, &opening, now, limits).await.map_err(Fault)?;
         (minting.grant, minting.refresh_token) = (Some(grant.jti), Some(first));
     }
-    minting.jkt = jkt;
+    (minting.jkt, minting.claims) = (jkt, grant.claims);
     minting.tokens(&entitlement).await
 }
 

@@ -26,7 +26,7 @@ use crate::oidc::subject::Pairwise;
 use crate::oidc::tokens::{AccessToken, Actor, Confirmation};
 use domain::ids::AccountId;
 use domain::relying_party::{Registration, SigningAlgorithm};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// The one type of token exchanged.
@@ -86,6 +86,9 @@ pub async fn issue(
         jti: Uuid::new_v4(),
         client_id: client.id,
         scope,
+        // An access token that belongs to a family ends with it; any other with the first of its kind.
+        root: subject.root.or(Some(subject.jti)),
+        claims: BTreeMap::new(),
         grant: subject.grant,
         cnf: jkt.map(|jkt| Confirmation { jkt }),
         act: Some(Actor { sub: client.id, act: subject.act.map(Box::new) }),

@@ -1,21 +1,22 @@
 //! Tokens in their final form.
 
 use crate::app::App;
-use crate::oidc::claims::Claims;
+use crate::oidc::claims::{Claims, Telling};
 use crate::oidc::client::Client;
 use crate::oidc::codes::Lifetimes;
 use crate::oidc::endpoint::{Fault, Refused};
 use crate::oidc::entitlement::{Entitlement, NotEntitled};
 use crate::oidc::grants::Limits;
-use crate::oidc::scopes;
+use crate::oidc::requested::Requested;
+use crate::oidc::scopes::{self, Place, Release};
 use crate::oidc::subject::Pairwise;
 use crate::oidc::tokens::{AccessToken, Confirmation, IdToken, at_hash};
 use crate::oidc::who::Who;
 use chrono::TimeDelta;
 use domain::ids::RelyingPartyId;
-use domain::relying_party::SigningAlgorithm;
+use domain::relying_party::{SecurityProfile, SigningAlgorithm};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What the client gets (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
@@ -49,6 +50,7 @@ pub fn limits(app: &App, client: &Client) -> Limits {
         lifetime: own.map_or(config.refresh_token_lifetime.delta(), |s| TimeDelta::seconds(i64::from(s))),
         idle: config.refresh_token_idle.delta(),
         grace: config.refresh_token_grace.delta(),
+        rotate: client.registration.terms.profile != SecurityProfile::Fapi2,
     }
 }
 
@@ -67,12 +69,25 @@ pub struct Minting<'a> {
     pub refresh_token: Option<String>,
     /// The key they are bound to.
     pub jkt: Option<String>,
+    /// Claims asked for by name.
+    pub claims: Requested,
 }
 
 impl<'a> Minting<'a> {
     /// An access token of this name and its ID token.
     pub fn new(app: &'a App, client: &'a Client, who: &'a Who, scopes: &'a BTreeSet<String>, jti: Uuid) -> Self {
-        Self { app, client, who, scopes, jti, nonce: None, grant: None, refresh_token: None, jkt: None }
+        Self {
+            app,
+            client,
+            who,
+            scopes,
+            jti,
+            nonce: None,
+            grant: None,
+            refresh_token: None,
+            jkt: None,
+            claims: Requested::default(),
+        }
     }
 
     /// What the person has to do with the client now; `None`: nothing.
@@ -98,8 +113,22 @@ impl<'a> Minting<'a> {
         let claims = Claims::read(&app.views, entitlement).await.map_err(Fault)?;
         let keys = app.keys.get(now).await.map_err(Fault)?;
         let issuer = app.config.origin();
-        let sub = Pairwise::new(&app.ledger, &client.registration.sector_identifier).holder(who.id, entitlement.holder);
+        let pairwise = Pairwise::new(&app.ledger, &client.registration.sector_identifier);
+        let sub = pairwise.holder(who.id, entitlement.holder);
         let sign_in = who.sign_in(entitlement.holder);
+        let telling = Telling {
+            release: Release {
+                place: Place::IdToken,
+                granted: self.scopes,
+                registration: &client.registration,
+                wanted: &self.claims.id_token,
+            },
+            pairwise,
+            auth_time: sign_in.auth_time,
+            issuer: &issuer,
+            stages: &app.config.oidc.stages,
+        };
+        let told = claims.tell(&telling);
         let access_token = AccessToken {
             iss: issuer.clone(),
             sub: sub.clone(),
@@ -109,6 +138,8 @@ impl<'a> Minting<'a> {
             jti: self.jti,
             client_id: client.id,
             scope: scopes::join(self.scopes),
+            root: None,
+            claims: self.claims.userinfo,
             grant: self.grant,
             cnf: self.jkt.map(|jkt| Confirmation { jkt }),
             act: None,
@@ -116,15 +147,15 @@ impl<'a> Minting<'a> {
         };
         let signed = access_token.sign(keys.signing(SigningAlgorithm::ES256).map_err(Fault)?).map_err(Fault)?;
         let id_token = IdToken {
-            iss: issuer,
+            iss: issuer.clone(),
             sub,
             aud: client.id.to_string(),
             exp: (now + lifetimes.id_token).timestamp(),
             iat: now.timestamp(),
             nonce: self.nonce,
-            at_hash: at_hash(&signed),
+            at_hash: at_hash(&signed, terms.id_token_signed_response_alg),
             sign_in,
-            claims: claims.for_id_token(self.scopes, terms.claims.as_ref()),
+            claims: told,
         };
         let key = keys.signing(terms.id_token_signed_response_alg).map_err(Fault)?;
         Ok(Tokens {
@@ -153,6 +184,7 @@ pub async fn signed_for_itself(
     client: &Client,
     audience: Option<RelyingPartyId>,
     jkt: Option<String>,
+    scope: String,
 ) -> Result<Tokens, Refused> {
     let now = app.clock.now();
     let lifetimes = Lifetimes::of(&app.config.oidc, &client.registration.terms);
@@ -167,7 +199,9 @@ pub async fn signed_for_itself(
         iat: now.timestamp(),
         jti: Uuid::new_v4(),
         client_id: client.id,
-        scope: String::new(),
+        scope,
+        root: None,
+        claims: BTreeMap::new(),
         grant: None,
         cnf: jkt.map(|jkt| Confirmation { jkt }),
         act: None,
@@ -181,6 +215,6 @@ pub async fn signed_for_itself(
         expires_in: lifetimes.access_token.num_seconds(),
         id_token: None,
         refresh_token: None,
-        scope: String::new(),
+        scope: access_token.scope,
     })
 }

@@ -32,11 +32,12 @@ pub async fn post(State(app): State<App>, incident: Incident, request: FormReque
     let outcome = match &answer {
         Ok(_) => TokenOutcome::Success,
         Err(Refused::Told(error) | Refused::Unauthenticated(error, _)) => TokenOutcome::Refused(error.code.as_str()),
+        Err(Refused::Nonce(_)) => TokenOutcome::Refused(dpop::WANTED.code.as_str()),
         Err(Refused::Fault(_)) => TokenOutcome::Refused("server_error"),
     };
     access::token(&app, &incident, &about, outcome);
     match answer {
-        Ok(tokens) => Ok(no_store(Json(tokens).into_response())),
+        Ok(tokens) => Ok(dpop::with_nonce(&app, no_store(Json(tokens).into_response()))),
         Err(refused) => refused.answer(),
     }
 }

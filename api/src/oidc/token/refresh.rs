@@ -55,7 +55,7 @@ pub async fn issue(
             *account = Some(who.id);
             let mut minting = Minting::new(app, client, &who, &scopes, Uuid::new_v4());
             (minting.grant, minting.refresh_token) = (Some(refreshed.id), Some(refreshed.next));
-            minting.jkt = jkt;
+            (minting.jkt, minting.claims) = (jkt, refreshed.claims);
             match minting.entitlement().await? {
                 Some(entitlement) => return minting.tokens(&entitlement).await,
                 None => "nobody of the account is where the client serves any more",
