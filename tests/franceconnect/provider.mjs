@@ -188,6 +188,8 @@ const respond = async (request, response) => {
     request.originalUrl = request.url;
     request.url = request.url.slice(base.length) || '/';
   }
+  // Nobody comes back unasked: FranceConnect forces this too.
+  if (request.url.startsWith('/authorize?')) request.url += '&prompt=login';
   return provider.callback()(request, response);
 };
 
