@@ -93,7 +93,7 @@ pub async fn answer(
     let _known = belongs_here(&app, &cookies, form.request).await?;
     let who = who::in_browser(&app, &incident, &cookies).await?;
     // Whoever has come so far has been shown the better way, if there was one.
-    let asking = Asking::new(&app, &view, &cookies, who).as_is(true);
+    let asking = Asking::new(&app, &view, &cookies, who).going_on_as_is(true);
     if form.answer != "yes" {
         asking.forget(form.request).await?;
         let error = refuse(ErrorCode::AccessDenied, "the person did not agree");
