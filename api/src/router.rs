@@ -1,7 +1,8 @@
 //! The table of contents: every route of the service on one page.
 
 use crate::app::App;
-use crate::{activation, audit, delivery, headers, import, incident, oidc, pages, proof, reset, session};
+use crate::session::second;
+use crate::{account, activation, audit, delivery, headers, import, incident, oidc, pages, proof, reset, session};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -30,11 +31,20 @@ pub(crate) fn routes() -> Router<App> {
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
         .route(session::STEP_UP_PATH, get(session::show_again).post(session::sign_in_again))
         .route(session::SWITCH_PATH, post(session::switch_user))
+        .route(second::PATH, get(second::show_second).post(second::second_step))
+        .route(second::START_OVER, post(second::start_over))
         .route("/sign-out", post(session::sign_out))
         .route("/account", get(session::account))
         .route(session::OWN_SESSIONS_PATH, get(session::own_sessions))
         .route(session::END_SESSION_PATH, post(session::end_own_session))
         .route(session::WAYS_IN_PATH, get(session::ways_in))
+        .route(second::TOTP_PATH, get(second::show_totp).post(second::enrol_totp))
+        .route(second::REMOVE_PATH, post(second::remove_factor))
+        .route(second::RECOVERY_PATH, post(second::issue_recovery_codes))
+        .route(account::HISTORY_PATH, get(account::history))
+        .route(account::DATA_PATH, get(account::data))
+        .route(account::DOWNLOAD_JSON, get(account::json))
+        .route(account::DOWNLOAD_HTML, get(account::html))
         .route("/account/password", get(session::show_own_password).post(session::change_own_password))
         .route("/account/children", get(activation::show_own_children))
         .route("/account/children/confirm", post(activation::confirm_own_child))

@@ -18,13 +18,15 @@
 
 mod command;
 mod event;
+mod second_factor;
 
 pub use command::{AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
 pub use event::AccountEvent;
+pub use second_factor::{FactorKind, FactorRemoval, MOST_FACTORS, RecoveryCodes, SecondFactor};
 
 use crate::event::handle_by_decide;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, PupilId, SecretId};
+use crate::ids::{AccountId, FactorId, FlowId, GuardianId, PupilId, SecretId};
 use crate::personal::Personal;
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
@@ -67,6 +69,12 @@ pub enum AccountError {
     /// A login is never changed or reused.
     #[error("the account already has a login")]
     LoginAlreadyAssigned,
+    /// The account has no such second factor.
+    #[error("the account has no such second factor")]
+    NoSuchFactor,
+    /// More second factors than anybody needs.
+    #[error("the account has {MOST_FACTORS} second factors already; remove one first")]
+    TooManyFactors,
 }
 
 /// Where an account stands.
@@ -153,6 +161,12 @@ pub struct Account {
     pub proved: Option<(FlowId, Purpose)>,
     /// The phone proved last.
     pub phone: Option<Personal<E164>>,
+    /// What the holder proves beside the password.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub second_factors: BTreeMap<FactorId, SecondFactor>,
+    /// Codes on paper for the day that the others are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_codes: Option<RecoveryCodes>,
     /// It was erased.
     #[serde(default)]
     pub erased: bool,
@@ -203,6 +217,11 @@ impl Account {
                 self.login.as_ref().ok_or(AccountError::NoLogin)?;
                 Ok(vec![E::ProvisionalPasswordIssued { secret, expires_at }])
             }
+            C::EnrolSecondFactor { factor, kind, secret } => self.enrol(factor, kind, secret),
+            C::RemoveSecondFactor { factor, cause } => self.remove_factor(factor, cause),
+            C::RemoveAllSecondFactors { cause } => self.remove_all_factors(cause),
+            C::IssueRecoveryCodes { secret, number } => self.issue_recovery_codes(secret, number),
+            C::UseRecoveryCode => self.use_recovery_code(),
             C::Disable => self.opened().map(|_| when(self.in_use().is_ok(), E::AccountDisabled {})),
             C::Enable => {
                 self.opened().map(|_| when(matches!(self.status, Status::Disabled { .. }), E::AccountEnabled {}))
@@ -368,6 +387,19 @@ impl Aggregate for Account {
                 self.password = Some(Password::Provisional { secret, expires_at });
                 self.proved = None;
             }
+            AccountEvent::SecondFactorEnrolled { factor, kind, secret } => {
+                self.second_factors.insert(factor, SecondFactor { kind, secret });
+            }
+            AccountEvent::SecondFactorRemoved { factor, cause: _ } => {
+                self.second_factors.remove(&factor);
+            }
+            AccountEvent::RecoveryCodesIssued { secret, number } => {
+                self.recovery_codes = Some(RecoveryCodes { secret, left: number });
+            }
+            AccountEvent::RecoveryCodeUsed { left } => {
+                self.recovery_codes = self.recovery_codes.map(|codes| RecoveryCodes { left, ..codes });
+            }
+            AccountEvent::RecoveryCodesWithdrawn {} => self.recovery_codes = None,
             AccountEvent::AccountDisabled {} => {
                 self.status = Status::Disabled { activated: self.status == Status::Activated };
             }

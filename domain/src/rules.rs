@@ -21,10 +21,11 @@ pub const STREAM: &str = "service";
 /// | Aggregate | Version | What it brought |
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
+/// | account | 2 | second factors and recovery codes |
 pub const DECISIONS: [(&str, u16); 7] = [
     ("pupil", 1),
     ("guardian", 1),
-    ("account", 1),
+    ("account", 2),
     ("establishment", 1),
     ("ledger_manifest", 1),
     ("relying_party", 1),

@@ -79,6 +79,11 @@ pub fn concerned_by<'e>(account: AccountId, events: impl IntoIterator<Item = &'e
             | AccountEvent::PasswordChosen { .. }
             | AccountEvent::AccountActivated {}
             | AccountEvent::ProvisionalPasswordIssued { .. }
+            | AccountEvent::SecondFactorEnrolled { .. }
+            | AccountEvent::SecondFactorRemoved { .. }
+            | AccountEvent::RecoveryCodesIssued { .. }
+            | AccountEvent::RecoveryCodeUsed { .. }
+            | AccountEvent::RecoveryCodesWithdrawn {}
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
             | AccountEvent::AccountClosed {}

@@ -36,6 +36,8 @@ pub enum Message {
     AccountActivated,
     /// The holder chose another password.
     PasswordChanged,
+    /// A second factor was added or removed.
+    WaysInChanged,
     /// The school or the service handed out a provisional password; the one before works no more.
     PasswordReset,
 }
@@ -157,6 +159,7 @@ impl Message {
             Self::Code { .. } => "code",
             Self::AccountActivated => "account-activated",
             Self::PasswordChanged => "password-changed",
+            Self::WaysInChanged => "ways-in-changed",
             Self::PasswordReset => "password-reset",
         }
     }
@@ -184,7 +187,7 @@ impl Message {
                 values.push(("code", FluentValue::from(code.0.as_str())));
                 values.push(("minutes", FluentValue::from(*minutes)));
             }
-            Self::AccountActivated | Self::PasswordChanged | Self::PasswordReset => {}
+            Self::AccountActivated | Self::PasswordChanged | Self::WaysInChanged | Self::PasswordReset => {}
         }
         values
     }
@@ -196,6 +199,7 @@ impl Message {
             Self::Code { code: OneTimeCode::new("402913"), minutes: 30 },
             Self::AccountActivated,
             Self::PasswordChanged,
+            Self::WaysInChanged,
             Self::PasswordReset,
         ]
     }

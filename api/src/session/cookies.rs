@@ -23,6 +23,8 @@ pub enum Kind {
     Device,
     /// Authorization requests that wait in this browser.
     Request,
+    /// A sign-in that waits for its second step.
+    Second,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Browser => "browser",
             Self::Device => "device",
             Self::Request => "request",
+            Self::Second => "second",
         }
     }
 
@@ -58,6 +61,8 @@ pub struct Cookies {
     pub device: String,
     /// Owner of waiting authorization requests.
     pub request: Option<Token>,
+    /// A sign-in halfway.
+    pub second: Option<Token>,
     /// No cookie: how the browser describes itself.
     pub agent: Agent,
 }
@@ -69,7 +74,15 @@ impl Cookies {
         let token = |kind: Kind| jar.get(&kind.name(https)).and_then(|cookie| Token::read(cookie.value()));
         let device = jar.get(&Kind::Device.name(https)).map_or_else(String::new, |cookie| cookie.value().to_owned());
         let (session, flow, browser) = (token(Kind::Session), token(Kind::Flow), token(Kind::Browser));
-        Self { session, flow, browser, device, request: token(Kind::Request), agent: Agent::of(headers) }
+        Self {
+            session,
+            flow,
+            browser,
+            device,
+            request: token(Kind::Request),
+            second: token(Kind::Second),
+            agent: Agent::of(headers),
+        }
     }
 
     /// The browser's token, drawn now if it has none, and the cookie to set then.

@@ -5,6 +5,7 @@
 //! and a disabling end every session in the transaction that records them; deleting the rows afterwards is tidying.
 
 use super::cookies::{Cookies, Kind};
+use super::second;
 use super::store::{self, Method, Opening, Second};
 use super::token::Token;
 use crate::app::App;
@@ -85,7 +86,8 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
 
 /// Opens a session, always under a new id, in place of whatever the browser held. Where that was a session of the
 /// same person by the same password, it goes on under the new id: signing in again for one service ends nothing at
-/// the others. Returns the cookies to set.
+/// the others. Where the account wants a second factor, nobody is signed in yet: [`super::second`] asks for it first.
+/// Returns the cookies to set.
 ///
 /// # Errors
 /// When the database fails or there is no randomness.
@@ -96,9 +98,25 @@ pub async fn open(
     credential: SecretId,
     method: Method,
 ) -> Result<CookieJar, AppError> {
+    let state = app.ledger.load::<Account>(&account.to_string()).await?.aggregate;
+    if state.wants_second_factor() {
+        return second::begin(app, cookies, account, credential, method).await;
+    }
+    open_proved(app, cookies, account, credential, method, None).await
+}
+
+/// [`open`], once all is proved that the account wants.
+pub(super) async fn open_proved(
+    app: &App,
+    cookies: &Cookies,
+    account: AccountId,
+    credential: SecretId,
+    method: Method,
+    second: Option<Second>,
+) -> Result<CookieJar, AppError> {
     let token = Token::draw()?;
     let (cookie, now) = (token.hash(&app.ledger, "session"), app.clock.now());
-    let new = Opening { account, credential, method, second: None, device: cookies.agent.stored() };
+    let new = Opening { account, credential, method, second, device: cookies.agent.stored() };
     let goes_on = match &cookies.session {
         Some(old) => {
             let old = old.hash(&app.ledger, "session");

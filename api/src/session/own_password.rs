@@ -170,7 +170,8 @@ pub async fn change_own_password(
     }
     // Whatever was signed in with the old password is dead already; now the rows go too.
     store::end_all(&app.db, user.account).await?;
-    let jar = current::open(&app, &cookies, user.account, secret, Method::Password).await?;
+    // What a second factor proved, it proved to this very session.
+    let jar = current::open_proved(&app, &cookies, user.account, secret, Method::Password, user.second).await?;
     access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Success);
     Ok((jar, Redirect::to("/account/ways-in?changed=password")).into_response())
 }

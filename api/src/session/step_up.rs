@@ -14,6 +14,7 @@ use super::current::{self, CurrentUser, sign_in_path};
 use super::form::{Binding, PageForm, Submitted};
 use super::proving::{self, Proved};
 use super::return_to::{self, ReturnTo};
+use super::second;
 use super::store::Method;
 use super::switch;
 use crate::access;
@@ -27,7 +28,6 @@ use axum::http::{Method as Verb, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use domain::account::Account;
-use ledger::access::SignInOutcome;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -134,14 +134,21 @@ fn page(app: &App, view: View, cookies: &Cookies, login: String, return_to: Opti
 }
 
 /// Asks.
+///
+/// # Errors
+/// When the database fails.
 pub async fn show_again(
     State(app): State<App>,
     view: View,
     cookies: Cookies,
     user: CurrentUser,
     Query(back): Query<Back>,
-) -> Page<AgainPage> {
-    Page(page(&app, view, &cookies, user.name, back.return_to))
+) -> Result<Response, AppError> {
+    // The password was right a moment ago, and the code is still due.
+    if let Some(step) = second::path_of(&app, &cookies, Some(&user), back.return_to.as_ref()).await? {
+        return Ok(Redirect::to(&step).into_response());
+    }
+    Ok(Page(page(&app, view, &cookies, user.name, back.return_to)).into_response())
 }
 
 /// Takes the password.
@@ -164,7 +171,8 @@ pub async fn sign_in_again(
         Proved::Right(credential) => {
             let target = page.return_to.as_ref().map_or(section::HOME, ReturnTo::as_str).to_owned();
             let jar = current::open(&app, &cookies, user.account, credential, Method::Password).await?;
-            access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Success);
+            let told = second::outcome(&app, &jar);
+            access::sign_in(&app, &incident, address, Some(user.account), Method::Password, told);
             Ok((jar, Redirect::to(&target)).into_response())
         }
         Proved::Wrong => {

@@ -1,12 +1,15 @@
 //! `GET /account/ways-in`: by which ways the holder signs in.
 
 use super::CurrentUser;
+use super::cookies::Cookies;
+use super::form::PageForm;
+use super::second::{RecoveryForm, RemoveForm};
 use crate::app::App;
 use crate::incident::AppError;
 use crate::pages::{Page, Sample, View};
 use askama::Template;
 use axum::extract::{Query, State};
-use domain::account::{Account, Holder};
+use domain::account::{Account, FactorKind, Holder};
 use serde::Deserialize;
 
 /// The page's path.
@@ -26,14 +29,52 @@ pub struct WaysInPage {
     login: String,
     /// Whether codes can be sent to a mobile of the school's file: guardians only.
     phone: bool,
-    /// Whether the password was changed just now.
-    changed: bool,
+    /// What the page before has to say: a key of the catalogue; empty for nothing.
+    told: &'static str,
+    factors: Vec<Factor>,
+    /// How many recovery codes are left; `None` where none were handed out.
+    codes_left: Option<u8>,
+    remove_token: String,
+    codes_token: String,
+}
+
+/// A second factor.
+#[derive(Clone, Debug)]
+pub struct Factor {
+    id: String,
+    /// Key of its name.
+    label: &'static str,
+}
+
+impl WaysInPage {
+    /// How many recovery codes are left, in words.
+    fn codes(&self) -> String {
+        match self.codes_left {
+            Some(left) => self.view.tn("ways-in-codes-left", "count", left),
+            None => self.view.t("ways-in-codes-none"),
+        }
+    }
 }
 
 impl Sample for WaysInPage {
     fn samples(view: &View) -> Vec<Self> {
-        let page = |phone, changed| Self { view: view.signed_in(PATH), login: "p.fictif".into(), phone, changed };
-        vec![page(true, false), page(false, true)]
+        let page = |phone, told, factors: Vec<Factor>, codes_left| Self {
+            view: view.signed_in(PATH),
+            login: "p.fictif".into(),
+            phone,
+            told,
+            factors,
+            codes_left,
+            remove_token: "…".into(),
+            codes_token: "…".into(),
+        };
+        let factor = || Factor { id: uuid::Uuid::nil().to_string(), label: "ways-in-app" };
+        vec![
+            page(true, "", vec![], None),
+            page(false, "ways-in-password-changed", vec![], None),
+            page(true, "ways-in-told-app-added", vec![factor()], None),
+            page(true, "", vec![factor(), factor()], Some(9)),
+        ]
     }
 }
 
@@ -44,11 +85,30 @@ impl Sample for WaysInPage {
 pub async fn ways_in(
     State(app): State<App>,
     view: View,
+    cookies: Cookies,
     user: CurrentUser,
     Query(told): Query<Told>,
 ) -> Result<Page<WaysInPage>, AppError> {
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
     let phone = matches!(account.holder, Some(Holder::Guardian(_)));
-    let changed = told.changed.as_deref() == Some("password");
-    Ok(Page(WaysInPage { view, login: user.name, phone, changed }))
+    let told = match told.changed.as_deref() {
+        Some("password") => "ways-in-password-changed",
+        Some("app-added") => "ways-in-told-app-added",
+        Some("removed") => "ways-in-told-removed",
+        Some("too-many") => "ways-in-told-too-many",
+        _ => "",
+    };
+    let factors = account.second_factors.iter().map(|(id, factor)| Factor {
+        id: id.to_string(),
+        label: match factor.kind {
+            FactorKind::Totp => "ways-in-app",
+            FactorKind::Passkey => "ways-in-passkey",
+        },
+    });
+    let session = cookies.session.as_ref();
+    let remove_token = session.map(|session| RemoveForm::token(&app, session)).unwrap_or_default();
+    let codes_token = session.map(|session| RecoveryForm::token(&app, session)).unwrap_or_default();
+    let (factors, codes_left) = (factors.collect(), account.recovery_codes.map(|codes| codes.left));
+    let login = user.name;
+    Ok(Page(WaysInPage { view, login, phone, told, factors, codes_left, remove_token, codes_token }))
 }

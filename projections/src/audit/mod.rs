@@ -113,6 +113,11 @@ fn others_concerned(event: &Event) -> Option<String> {
             | AccountEvent::PasswordChosen { .. }
             | AccountEvent::AccountActivated {}
             | AccountEvent::ProvisionalPasswordIssued { .. }
+            | AccountEvent::SecondFactorEnrolled { .. }
+            | AccountEvent::SecondFactorRemoved { .. }
+            | AccountEvent::RecoveryCodesIssued { .. }
+            | AccountEvent::RecoveryCodeUsed { .. }
+            | AccountEvent::RecoveryCodesWithdrawn {}
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
             | AccountEvent::AccountClosed {}
