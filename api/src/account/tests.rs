@@ -22,7 +22,7 @@ async fn the_history_is_ones_own_in_plain_words() {
     let mut browser = activate(&service, &family).await;
     let other = other_parent(&service, &family).await;
     let page = browser.get("/account/history").await;
-    for words in ["Le compte est activé", "Par vous-même", "D’après l’établissement", "LEFICTIF"] {
+    for words in ["Le compte est activé", "Par vous-même", "Par le service", "LEFICTIF"] {
         assert!(page.body.contains(words), "{words}: {}", page.body);
     }
     assert!(!page.body.contains(&other.to_string()), "nothing of the other parent");

@@ -170,8 +170,8 @@ async fn no_other_way_in_goes_past_the_second_step() {
     let mut early = service.browser();
     sign_in(&mut early, "a.lefictif", PASSWORD).await;
     let validity = app.config.passwords.provisional_validity.delta();
-    let handed = hand_out(&app.ledger, &app.db, &app.guard.passwords, family.account, validity, &context(app));
-    let handed = handed.await.unwrap();
+    let by = context(app);
+    let handed = hand_out(&app.ledger, &app.db, &app.guard.passwords, family.account, validity, &by).await.unwrap();
     assert_eq!(early.get("/sign-in/second").await.location(), "/sign-in");
     // Support's provisional password replaces the password, not the second factor.
     let mut browser = service.browser();
