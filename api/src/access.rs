@@ -18,7 +18,7 @@ pub fn sign_in(
     method: Method,
     outcome: SignInOutcome,
 ) {
-    let proved = matches!(outcome, SignInOutcome::Success | SignInOutcome::MustChange);
+    let proved = matches!(outcome, SignInOutcome::Success | SignInOutcome::MustChange | SignInOutcome::SecondFactorDue);
     let method = match method {
         Method::Password => SignInMethod::Password,
         Method::Sms => SignInMethod::Sms,
@@ -65,6 +65,18 @@ pub async fn staff_read(app: &App, incident: &Incident, actor: Actor, query: Que
     let reference = Some(incident.reference());
     let deed = Deed::StaffRead(query);
     record(&app.db, &[Access { at: app.clock.now(), actor: Some(actor), origin: None, reference, deed }]).await
+}
+
+/// A person takes away what is kept of them; `hash` is the SHA-256 of the file. On disk when this returns.
+///
+/// # Errors
+/// When the database fails.
+pub async fn own_read(app: &App, incident: &Incident, account: AccountId, hash: [u8; 32]) -> sqlx::Result<()> {
+    let concerned = vec![account.0];
+    let query = Query { name: "own-data", concerned, results: 1, export_hash: Some(hash), ..Query::default() };
+    let (actor, reference) = (Some(Actor::Account(account)), Some(incident.reference()));
+    let access = Access { at: app.clock.now(), actor, origin: None, reference, deed: Deed::OwnRead(query) };
+    record(&app.db, &[access]).await
 }
 
 /// A read by staff on the machine itself, under the operating system's user. On disk when this returns.

@@ -15,8 +15,15 @@ const CONTENT_LEADING_AWAY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Pages whose form may end at a relying party: browsers hold `form-action` against the redirects that answer a
 /// form, too.
-const FORMS_LEAD_AWAY: [&str; 6] =
-    ["/sign-in", crate::session::STEP_UP_PATH, "/new-password", "/end-session", "/authorize", "/authorize/continue"];
+const FORMS_LEAD_AWAY: [&str; 7] = [
+    "/sign-in",
+    crate::session::second::PATH,
+    crate::session::STEP_UP_PATH,
+    "/new-password",
+    "/end-session",
+    "/authorize",
+    "/authorize/continue",
+];
 const FEATURES: &str = "camera=(), microphone=(), geolocation=(), payment=(), usb=(), browsing-topics=()";
 
 /// The middleware. It adds what a handler has not set itself.

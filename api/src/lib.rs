@@ -3,6 +3,7 @@
 //! Start reading at [`router`], the table of contents.
 
 pub mod access;
+pub mod account;
 pub mod activation;
 pub mod app;
 pub mod audit;

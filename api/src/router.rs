@@ -2,8 +2,10 @@
 
 use crate::app::App;
 use crate::pages::form_on;
+use crate::session::second;
 use crate::{
-    activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session, upstream,
+    account, activation, audit, delivery, headers, import, incident, oidc, openapi, pages, proof, reset, session,
+    upstream,
 };
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -33,11 +35,20 @@ pub(crate) fn routes() -> Router<App> {
         .route("/sign-in", get(session::show_sign_in).post(session::sign_in))
         .route(session::STEP_UP_PATH, get(session::show_again).post(session::sign_in_again))
         .route(session::SWITCH_PATH, form_on("/account", post(session::switch_user)))
+        .route(second::PATH, get(second::show_second).post(second::second_step))
+        .route(second::START_OVER, form_on(second::PATH, post(second::start_over)))
         .route("/sign-out", form_on("/account", post(session::sign_out)))
         .route("/account", get(session::account))
         .route(session::OWN_SESSIONS_PATH, get(session::own_sessions))
         .route(session::END_SESSION_PATH, form_on(session::OWN_SESSIONS_PATH, post(session::end_own_session)))
         .route(session::WAYS_IN_PATH, get(session::ways_in))
+        .route(second::TOTP_PATH, get(second::show_totp).post(second::enrol_totp))
+        .route(second::REMOVE_PATH, form_on(session::WAYS_IN_PATH, post(second::remove_factor)))
+        .route(second::RECOVERY_PATH, form_on(session::WAYS_IN_PATH, post(second::issue_recovery_codes)))
+        .route(account::HISTORY_PATH, get(account::history))
+        .route(account::DATA_PATH, get(account::data))
+        .route(account::DOWNLOAD_JSON, get(account::json))
+        .route(account::DOWNLOAD_HTML, get(account::html))
         .route("/account/password", get(session::show_own_password).post(session::change_own_password))
         .route("/account/children", get(activation::show_own_children))
         .route("/account/children/confirm", form_on("/account/children", post(activation::confirm_own_child)))

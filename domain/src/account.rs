@@ -18,15 +18,17 @@
 
 mod command;
 mod event;
+mod second_factor;
 mod upstream;
 
 pub use command::{AccountCommand, Detachment, Holder, PasswordOrigin, Purpose};
 pub use event::AccountEvent;
+pub use second_factor::{FactorKind, FactorRemoval, MOST_FACTORS, RecoveryCodes, SecondFactor};
 pub use upstream::{UpstreamIdentity, UpstreamLink, UpstreamProof, UpstreamUnlinking};
 
 use crate::event::handle_by_decide;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, LinkId, PupilId, SecretId};
+use crate::ids::{AccountId, FactorId, FlowId, GuardianId, LinkId, PupilId, SecretId};
 use crate::personal::Personal;
 use chrono::{DateTime, NaiveDate, Utc};
 use cqrs_es::Aggregate;
@@ -84,6 +86,12 @@ pub enum AccountError {
     /// No child was confirmed, so nothing ties the person to the school's data.
     #[error("a child must be confirmed first")]
     NoChildConfirmed,
+    /// The account has no such second factor.
+    #[error("the account has no such second factor")]
+    NoSuchFactor,
+    /// More second factors than anybody needs.
+    #[error("the account has {MOST_FACTORS} second factors already; remove one first")]
+    TooManyFactors,
 }
 
 /// Where an account stands.
@@ -173,6 +181,12 @@ pub struct Account {
     /// Upstream identities that open it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub links: BTreeMap<LinkId, UpstreamLink>,
+    /// What the holder proves beside the password.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub second_factors: BTreeMap<FactorId, SecondFactor>,
+    /// Codes on paper for the day that the others are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_codes: Option<RecoveryCodes>,
     /// It was erased.
     #[serde(default)]
     pub erased: bool,
@@ -238,6 +252,11 @@ impl Account {
                 }
                 Ok(self.unlink(UpstreamUnlinking::OwnRequest, |id, _| *id == link))
             }
+            C::EnrolSecondFactor { factor, kind, secret } => self.enrol(factor, kind, secret),
+            C::RemoveSecondFactor { factor, cause } => self.remove_factor(factor, cause),
+            C::RemoveAllSecondFactors { cause } => self.remove_all_factors(cause),
+            C::IssueRecoveryCodes { secret, number } => self.issue_recovery_codes(secret, number),
+            C::UseRecoveryCode => self.use_recovery_code(),
             C::Disable => self.opened().map(|_| when(self.in_use().is_ok(), E::AccountDisabled {})),
             C::Enable => {
                 self.opened().map(|_| when(matches!(self.status, Status::Disabled { .. }), E::AccountEnabled {}))
@@ -492,6 +511,19 @@ impl Aggregate for Account {
             AccountEvent::UpstreamIdentityUnlinked { link, provider: _, cause: _ } => {
                 self.links.remove(&link);
             }
+            AccountEvent::SecondFactorEnrolled { factor, kind, secret } => {
+                self.second_factors.insert(factor, SecondFactor { kind, secret });
+            }
+            AccountEvent::SecondFactorRemoved { factor, cause: _ } => {
+                self.second_factors.remove(&factor);
+            }
+            AccountEvent::RecoveryCodesIssued { secret, number } => {
+                self.recovery_codes = Some(RecoveryCodes { secret, left: number });
+            }
+            AccountEvent::RecoveryCodeUsed { left } => {
+                self.recovery_codes = self.recovery_codes.map(|codes| RecoveryCodes { left, ..codes });
+            }
+            AccountEvent::RecoveryCodesWithdrawn {} => self.recovery_codes = None,
             AccountEvent::AccountDisabled {} => {
                 self.status = Status::Disabled { activated: self.status == Status::Activated };
             }

@@ -82,6 +82,10 @@ opaque_id!(
     SecretId
 );
 opaque_id!(
+    /// One second factor of an account.
+    FactorId
+);
+opaque_id!(
     /// One command: what it changed, over however many streams, carries this id.
     CommandId
 );

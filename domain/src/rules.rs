@@ -22,7 +22,7 @@ pub const STREAM: &str = "service";
 /// |---|---|---|
 /// | all | 1 | the rules of the first announcement |
 /// | guardian | 2 | names in a held link are sealed for the child they may mean; erasing the child ends the link |
-/// | account | 2 | upstream identities are linked and unlinked; a provisional password ends their links |
+/// | account | 2 | upstream identities are linked and unlinked, a provisional password ends their links; second factors |
 /// | relying_party | 2 | security profile, service link, EdDSA, registration tokens, an end for good |
 /// | initial_access | 1 | tokens by which services register themselves |
 pub const DECISIONS: [(&str, u16); 8] = [

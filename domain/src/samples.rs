@@ -1,7 +1,8 @@
 //! One plainly fictional sample of every event, for golden files, catalogues of sentences and tests of readers.
 
 use crate::account::{
-    AccountEvent, Detachment, Holder, PasswordOrigin, Purpose, UpstreamIdentity, UpstreamProof, UpstreamUnlinking,
+    AccountEvent, Detachment, FactorKind, FactorRemoval, Holder, PasswordOrigin, Purpose, UpstreamIdentity,
+    UpstreamProof, UpstreamUnlinking,
 };
 use crate::auditor::AuditorEvent;
 use crate::erasure::Grounds;
@@ -10,8 +11,8 @@ use crate::event::Event;
 use crate::guardian::{ChildAsWritten, GuardianContact, GuardianEvent, GuardianIdentity, HeldLink, HoldReason};
 use crate::identifiers::{Academie, Degree, E164, GuardianLevel, Ine, Relationship, Sex, Uai};
 use crate::ids::{
-    AccountId, AuditorId, DisclosureId, FlowId, GuardianId, ImportId, InitialAccessId, LinkId, PupilId, RelyingPartyId,
-    SecretId,
+    AccountId, AuditorId, DisclosureId, FactorId, FlowId, GuardianId, ImportId, InitialAccessId, LinkId, PupilId,
+    RelyingPartyId, SecretId,
 };
 use crate::initial_access::{Bounds, InitialAccessEvent};
 use crate::ledger_manifest::LedgerManifestEvent;
@@ -32,6 +33,7 @@ pub const GUARDIAN: GuardianId = GuardianId(Uuid::from_u128(2));
 /// The sample guardian's account.
 pub const ACCOUNT: AccountId = AccountId(Uuid::from_u128(3));
 const FLOW: FlowId = FlowId(Uuid::from_u128(4));
+const FACTOR: FactorId = FactorId(Uuid::from_u128(7));
 const SECRET: SecretId = SecretId(Uuid::from_u128(5));
 const RELYING_PARTY: RelyingPartyId = RelyingPartyId(Uuid::from_u128(6));
 const IMPORT: ImportId = ImportId(Uuid::from_u128(7));
@@ -214,6 +216,11 @@ fn account_events() -> Vec<AccountEvent> {
         AccountEvent::AccountEnabled {},
         AccountEvent::AccountClosed {},
         AccountEvent::AccountErased { account: ACCOUNT, grounds: Grounds::EntitlementEnded },
+        AccountEvent::SecondFactorEnrolled { factor: FACTOR, kind: FactorKind::Totp, secret: SECRET },
+        AccountEvent::SecondFactorRemoved { factor: FACTOR, cause: FactorRemoval::OwnRequest },
+        AccountEvent::RecoveryCodesIssued { secret: SECRET, number: 10 },
+        AccountEvent::RecoveryCodeUsed { left: 9 },
+        AccountEvent::RecoveryCodesWithdrawn {},
     ]
 }
 

@@ -82,6 +82,11 @@ pub fn concerned_by<'e>(account: AccountId, events: impl IntoIterator<Item = &'e
             | AccountEvent::ProvisionalPasswordIssued { .. }
             | AccountEvent::UpstreamIdentityLinked { .. }
             | AccountEvent::UpstreamIdentityUnlinked { .. }
+            | AccountEvent::SecondFactorEnrolled { .. }
+            | AccountEvent::SecondFactorRemoved { .. }
+            | AccountEvent::RecoveryCodesIssued { .. }
+            | AccountEvent::RecoveryCodeUsed { .. }
+            | AccountEvent::RecoveryCodesWithdrawn {}
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
             | AccountEvent::AccountClosed {}

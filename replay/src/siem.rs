@@ -127,12 +127,18 @@ fn of_account(event: &AccountEvent) -> Kind {
             PasswordOrigin::Reset => 4,
         }),
         AccountEvent::ProvisionalPasswordIssued { .. } => account(4),
+        // OCSF 1.x: MFA Factor Enable and Disable.
+        AccountEvent::SecondFactorEnrolled { .. } => account(10),
+        AccountEvent::SecondFactorRemoved { .. } => account(11),
         AccountEvent::AccountDisabled {} => account(5),
         AccountEvent::AccountClosed {} | AccountEvent::AccountErased { .. } => account(6),
         AccountEvent::VerificationCodeIssued { .. } | AccountEvent::VerificationCodeAccepted { .. } => {
             authentication(OTHER)
         }
-        AccountEvent::LoginAssigned { .. }
+        AccountEvent::RecoveryCodesIssued { .. }
+        | AccountEvent::RecoveryCodeUsed { .. }
+        | AccountEvent::RecoveryCodesWithdrawn {}
+        | AccountEvent::LoginAssigned { .. }
         | AccountEvent::UpstreamIdentityLinked { .. }
         | AccountEvent::UpstreamIdentityUnlinked { .. }
         | AccountEvent::GuardianRecordAttached { .. }

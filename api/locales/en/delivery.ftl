@@ -5,6 +5,7 @@ delivery-sms-password-changed = Matricule: your password has just been changed. 
 delivery-sms-password-reset = Matricule: your password has been reset. If you did not ask for it, tell your child's school.
 delivery-sms-way-in-added = Matricule: a way to sign in was added to your account. If that was not you, tell your child's school.
 delivery-sms-way-in-removed = Matricule: a way to sign in was removed from your account. If that was not you, tell your child's school.
+delivery-sms-ways-in-changed = Matricule: the second step of your sign-in has just changed. If that was not you, tell your child's school.
 
 delivery-mail-signature =
     Matricule, your school account
@@ -27,6 +28,14 @@ delivery-mail-account-activated-body =
     Your school account is now active: a password has just been chosen for it.
 
     If that was not you, tell your child's school at once.
+
+delivery-mail-ways-in-changed-subject = The second step of your sign-in has changed
+delivery-mail-ways-in-changed-body =
+    Hello,
+
+    The second step of signing in to your school account has just changed: an app was added or removed.
+
+    If that was not you, change your password and tell your child's school.
 
 delivery-mail-password-changed-subject = Your password has changed
 delivery-mail-password-changed-body =

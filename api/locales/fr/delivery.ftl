@@ -5,6 +5,7 @@ delivery-sms-password-changed = Matricule : votre mot de passe vient de changer.
 delivery-sms-password-reset = Matricule : votre mot de passe a été réinitialisé. Si vous ne l'avez pas demandé, prévenez l'établissement de votre enfant.
 delivery-sms-way-in-added = Matricule : un moyen de connexion a été ajouté à votre compte. Si ce n'est pas vous, prévenez l'établissement.
 delivery-sms-way-in-removed = Matricule : un moyen de connexion a été retiré de votre compte. Si ce n'est pas vous, prévenez l'établissement.
+delivery-sms-ways-in-changed = Matricule : la deuxième étape de votre connexion vient de changer. Si ce n'est pas vous, prévenez l'établissement de votre enfant.
 
 delivery-mail-signature =
     Matricule, votre compte pour l’école
@@ -27,6 +28,14 @@ delivery-mail-account-activated-body =
     Votre compte pour l’école est activé : un mot de passe vient d’y être choisi.
 
     Si ce n’est pas vous, prévenez sans attendre l’établissement de votre enfant.
+
+delivery-mail-ways-in-changed-subject = La deuxième étape de votre connexion a changé
+delivery-mail-ways-in-changed-body =
+    Bonjour,
+
+    La deuxième étape de connexion de votre compte pour l’école vient de changer : une application a été ajoutée ou retirée.
+
+    Si ce n’est pas vous, changez votre mot de passe et prévenez l’établissement de votre enfant.
 
 delivery-mail-password-changed-subject = Votre mot de passe a changé
 delivery-mail-password-changed-body =

@@ -23,7 +23,6 @@ use domain::guardian::Guardian;
 use domain::ids::{AccountId, SecretId};
 use domain::personal::Personal;
 use domain::pupil::Pupil;
-use ledger::access::SignInOutcome;
 use ledger::{Ledger, Unit, VaultChange};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -257,7 +256,7 @@ pub async fn choose_password(
     flow.finish(&app).await?;
     let method = if flow.kind == Kind::Change { Method::Password } else { Method::Sms };
     let jar = session::open(&app, &cookies, id, secret, method).await?;
-    access::sign_in(&app, &incident, address, Some(id), method, SignInOutcome::Success);
+    access::sign_in(&app, &incident, address, Some(id), method, session::second::outcome(&app, &jar));
     incident.note_user(CurrentUser::new(id, login, app.clock.now(), method));
     Ok((jar, Redirect::to(&onward(&app, &account, &flow).await?)).into_response())
 }

@@ -17,6 +17,7 @@ mod registration_token;
 mod relying_party;
 mod reset;
 mod sample;
+mod second_factor;
 mod serve;
 mod telemetry;
 mod views;
@@ -111,6 +112,8 @@ enum Command {
     Outbox(outbox::Outbox),
     /// Hand out a provisional password
     Reset(reset::Reset),
+    /// Give up second factors that their holder has lost
+    SecondFactor(second_factor::SecondFactor),
 }
 
 /// Runs a command to its end.
@@ -136,6 +139,7 @@ pub fn run(program: Matricule) -> ExitCode {
         Command::Erase(command) => block_on(command.run(&global)),
         Command::Outbox(command) => block_on(command.run(&global)),
         Command::Reset(command) => block_on(command.run(&global)),
+        Command::SecondFactor(command) => block_on(command.run(&global)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -36,6 +36,8 @@ pub enum Message {
     AccountActivated,
     /// The holder chose another password.
     PasswordChanged,
+    /// A second factor was added or removed.
+    WaysInChanged,
     /// The school or the service handed out a provisional password; the one before works no more.
     PasswordReset,
     /// The holder may sign in by another provider from now on.
@@ -161,6 +163,7 @@ impl Message {
             Self::Code { .. } => "code",
             Self::AccountActivated => "account-activated",
             Self::PasswordChanged => "password-changed",
+            Self::WaysInChanged => "ways-in-changed",
             Self::PasswordReset => "password-reset",
             Self::WayInAdded => "way-in-added",
             Self::WayInRemoved => "way-in-removed",
@@ -193,6 +196,7 @@ impl Message {
             Self::AccountActivated
             | Self::PasswordChanged
             | Self::PasswordReset
+            | Self::WaysInChanged
             | Self::WayInAdded
             | Self::WayInRemoved => {}
         }
@@ -206,6 +210,7 @@ impl Message {
             Self::Code { code: OneTimeCode::new("402913"), minutes: 30 },
             Self::AccountActivated,
             Self::PasswordChanged,
+            Self::WaysInChanged,
             Self::PasswordReset,
             Self::WayInAdded,
             Self::WayInRemoved,

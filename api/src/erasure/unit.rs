@@ -52,6 +52,8 @@ async fn account_unit(
     }
     let secrets = loaded.aggregate.password.iter().map(Password::secret);
     let secrets = secrets.chain(loaded.aggregate.codes.values().map(|code| code.secret));
+    let secrets = secrets.chain(loaded.aggregate.second_factors.values().map(|factor| factor.secret));
+    let secrets = secrets.chain(loaded.aggregate.recovery_codes.map(|codes| codes.secret));
     unit = secrets.fold(unit, |unit, secret| unit.vault(VaultChange::Delete(secret)));
     release(eraser, unit, &id).await
 }

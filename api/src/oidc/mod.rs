@@ -71,7 +71,7 @@ pub use end_session::{ConfirmPage, SignedOutPage};
 pub use keys::Keys;
 pub use logout::{end_sessions_of_the_gone, start as tell_of_logouts};
 pub use response::FormPostPage;
-pub use services::{EVERYWHERE, EverywhereForm, ServicesPage};
+pub use services::{EVERYWHERE, EverywhereForm, Received, ServicesPage, names, received};
 pub(crate) use tokens::at_hash;
 
 use crate::app::App;

@@ -99,7 +99,66 @@ pub async fn show(
     cookies: Cookies,
     user: CurrentUser,
 ) -> Result<Page<ServicesPage>, AppError> {
-    let held = held(&app, user.account).await?;
+    let services = services(&app, &view, user.account).await?;
+    let token = cookies.session.as_ref().map(|session| RevokeForm::token(&app, session)).unwrap_or_default();
+    let everywhere = cookies.session.as_ref().map(|session| EverywhereForm::token(&app, session)).unwrap_or_default();
+    let holder = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate.holder;
+    let offers = match holder {
+        Some(holder) => portal::offers(&app, &view, user.account, holder).await?,
+        None => Vec::new(),
+    };
+    let page = ServicesPage {
+        offers,
+        view,
+        action: REVOKE,
+        token,
+        services,
+        everywhere: EVERYWHERE,
+        everywhere_token: everywhere,
+    };
+    Ok(Page(page))
+}
+
+/// What a service receives, for the person's own file.
+#[derive(Debug, serde::Serialize)]
+pub struct Received {
+    /// The service.
+    pub name: String,
+    /// Since when, as a date.
+    pub since: String,
+    /// What it receives, in words.
+    pub released: Vec<String>,
+}
+
+/// What each service that holds something of an account receives.
+///
+/// # Errors
+/// When ledger or database fail.
+pub async fn received(app: &App, view: &View, account: AccountId) -> Result<Vec<Received>, AppError> {
+    let services = services(app, view, account).await?.into_iter();
+    Ok(services.map(|Service { name, since, released, .. }| Received { name, since, released }).collect())
+}
+
+/// Names of relying parties, by id.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn names(app: &App, ids: impl Iterator<Item = Uuid>) -> Result<BTreeMap<Uuid, String>, AppError> {
+    let ids: BTreeSet<Uuid> = ids.collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let keys: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let mut parties = app.ledger.load_many::<RelyingParty>(&keys).await?;
+    let named = ids.into_iter().filter_map(|id| {
+        let registration = parties.remove(&id.to_string())?.aggregate.registration?;
+        Some((id, registration.name))
+    });
+    Ok(named.collect())
+}
+
+async fn services(app: &App, view: &View, account: AccountId) -> Result<Vec<Service>, AppError> {
+    let held = held(app, account).await?;
     let ids: Vec<String> = held.keys().map(ToString::to_string).collect();
     let mut parties =
         if ids.is_empty() { Default::default() } else { app.ledger.load_many::<RelyingParty>(&ids).await? };
@@ -119,23 +178,7 @@ pub async fn show(
         })
         .collect();
     services.sort_by(|a, b| (&a.name, &a.client).cmp(&(&b.name, &b.client)));
-    let token = cookies.session.as_ref().map(|session| RevokeForm::token(&app, session)).unwrap_or_default();
-    let everywhere = cookies.session.as_ref().map(|session| EverywhereForm::token(&app, session)).unwrap_or_default();
-    let holder = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate.holder;
-    let offers = match holder {
-        Some(holder) => portal::offers(&app, &view, user.account, holder).await?,
-        None => Vec::new(),
-    };
-    let page = ServicesPage {
-        offers,
-        view,
-        action: REVOKE,
-        token,
-        services,
-        everywhere: EVERYWHERE,
-        everywhere_token: everywhere,
-    };
-    Ok(Page(page))
+    Ok(services)
 }
 
 /// Families of refresh tokens that could still be used, what was agreed to, and where the person has signed in.

@@ -34,6 +34,12 @@ pub fn all(view: &View) -> Vec<(String, Result<String, askama::Error>)> {
     render::<crate::session::WaysInPage>(view, &mut out);
     render::<crate::session::OwnSessionsPage>(view, &mut out);
     render::<crate::session::SwitchPage>(view, &mut out);
+    render::<crate::session::second::SecondPage>(view, &mut out);
+    render::<crate::session::second::TotpPage>(view, &mut out);
+    render::<crate::session::second::RecoveryCodesPage>(view, &mut out);
+    render::<crate::account::HistoryPage>(view, &mut out);
+    render::<crate::account::DataPage>(view, &mut out);
+    render::<crate::account::DownloadPage>(view, &mut out);
     render::<crate::oidc::ChoosePage>(view, &mut out);
     render::<crate::activation::IdentifyPage>(view, &mut out);
     render::<crate::activation::CodePage>(view, &mut out);

@@ -15,11 +15,13 @@ pub struct Section {
 pub const HOME: &str = "/account";
 
 /// Path, name, and the pages below `/account` that belong to the section too.
-const SECTIONS: [(&str, &str, &[&str]); 4] = [
+const SECTIONS: [(&str, &str, &[&str]); 6] = [
     (HOME, "section-children", &["/account/children"]),
     ("/account/services", "section-services", &[]),
     ("/account/ways-in", "section-ways-in", &["/account/password"]),
     ("/account/sessions", "section-sessions", &["/account/sign-out-everywhere"]),
+    ("/account/history", "section-history", &[]),
+    ("/account/data", "section-data", &[]),
 ];
 
 /// The section that a path (without its query) belongs to, by its first page; the account's start page where it

@@ -25,6 +25,8 @@ pub enum Kind {
     Request,
     /// A visit to an upstream provider.
     Upstream,
+    /// A sign-in that waits for its second step.
+    Second,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Device => "device",
             Self::Request => "request",
             Self::Upstream => "upstream",
+            Self::Second => "second",
         }
     }
 
@@ -61,6 +64,8 @@ pub struct Cookies {
     pub device: String,
     /// Owner of waiting authorization requests.
     pub request: Option<Token>,
+    /// A sign-in halfway.
+    pub second: Option<Token>,
     /// No cookie: how the browser describes itself.
     pub agent: Agent,
     /// Visit to an upstream provider.
@@ -74,8 +79,16 @@ impl Cookies {
         let token = |kind: Kind| jar.get(&kind.name(https)).and_then(|cookie| Token::read(cookie.value()));
         let device = jar.get(&Kind::Device.name(https)).map_or_else(String::new, |cookie| cookie.value().to_owned());
         let (session, flow, browser) = (token(Kind::Session), token(Kind::Flow), token(Kind::Browser));
-        let (request, upstream) = (token(Kind::Request), token(Kind::Upstream));
-        Self { session, flow, browser, device, request, upstream, agent: Agent::of(headers) }
+        Self {
+            session,
+            flow,
+            browser,
+            device,
+            request: token(Kind::Request),
+            second: token(Kind::Second),
+            upstream: token(Kind::Upstream),
+            agent: Agent::of(headers),
+        }
     }
 
     /// The browser's token, drawn now if it has none, and the cookie to set then.

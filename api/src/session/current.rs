@@ -6,6 +6,7 @@
 //! transaction that records them; deleting the rows afterwards is tidying.
 
 use super::cookies::{Cookies, Kind};
+use super::second;
 use super::store::{self, ByLink, Method, Opening, Second};
 use super::token::Token;
 use crate::app::App;
@@ -86,7 +87,8 @@ async fn current(app: &App, token: &Token) -> Result<Option<CurrentUser>, AppErr
 
 /// Opens a session, always under a new id, in place of whatever the browser held. Where that was a session of the
 /// same person by the same password, it goes on under the new id: signing in again for one service ends nothing at
-/// the others. Returns the cookies to set.
+/// the others. Where the account wants a second factor, nobody is signed in yet: [`super::second`] asks for it first.
+/// Returns the cookies to set.
 ///
 /// # Errors
 /// When the database fails or there is no randomness.
@@ -97,12 +99,10 @@ pub async fn open(
     credential: SecretId,
     method: Method,
 ) -> Result<CookieJar, AppError> {
-    open_as(
-        app,
-        cookies,
-        Opening { account, credential, method, second: None, device: cookies.agent.stored(), upstream: None },
-    )
-    .await
+    let device = cookies.agent.stored();
+    let new = Opening { account, credential, method, second: None, device, upstream: None };
+    let state = app.ledger.load::<Account>(&account.to_string()).await?.aggregate;
+    open_or_ask(app, cookies, &state, new).await
 }
 
 /// [`open`] by an upstream identity, for an account as it stands.
@@ -119,11 +119,20 @@ pub async fn open_by_link(
 ) -> Result<CookieJar, AppError> {
     let credential = account.password.as_ref().map_or(NO_PASSWORD, Password::secret);
     let (second, device, upstream) = (None, cookies.agent.stored(), Some(by));
-    let jar = open_as(app, cookies, Opening { account: id, credential, method, second, device, upstream }).await?;
+    let new = Opening { account: id, credential, method, second, device, upstream };
+    let jar = open_or_ask(app, cookies, account, new).await?;
     Ok(jar.add(super::cookies::removal(app, Kind::Upstream)))
 }
 
-async fn open_as(app: &App, cookies: &Cookies, new: Opening) -> Result<CookieJar, AppError> {
+async fn open_or_ask(app: &App, cookies: &Cookies, state: &Account, new: Opening) -> Result<CookieJar, AppError> {
+    if state.wants_second_factor() {
+        return second::begin(app, cookies, &new).await;
+    }
+    open_proved(app, cookies, new).await
+}
+
+/// [`open`], once all is proved that the account wants.
+pub(super) async fn open_proved(app: &App, cookies: &Cookies, new: Opening) -> Result<CookieJar, AppError> {
     let token = Token::draw()?;
     let (cookie, now) = (token.hash(&app.ledger, "session"), app.clock.now());
     let Opening { account, method, .. } = new;

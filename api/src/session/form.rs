@@ -26,6 +26,8 @@ pub enum Binding {
     Flow,
     /// Someone is signed in.
     Session,
+    /// A sign-in that waits for its second step.
+    Second,
 }
 
 /// A form: its fields, its name and its binding.
@@ -68,6 +70,7 @@ impl<T: PageForm> FromRequest<App> for Submitted<T> {
             Binding::Browser => cookies.browser,
             Binding::Flow => cookies.flow,
             Binding::Session => cookies.session,
+            Binding::Second => cookies.second,
         };
         if !cookie.is_some_and(|cookie| cookie.made(&app.ledger, T::NAME, &token)) {
             return Err(AppError::refused(StatusCode::FORBIDDEN, "form-expired"));

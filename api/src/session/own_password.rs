@@ -5,7 +5,7 @@ use super::cookies::Cookies;
 use super::current::{self, CurrentUser, sign_in_path};
 use super::form::{Binding, PageForm, Submitted};
 use super::proving::{Proved, by_password};
-use super::store::{self, Method};
+use super::store::{self, Method, Opening};
 use crate::access;
 use crate::activation::{Names, explain, hash_new, notify, record, replace_secret};
 use crate::app::App;
@@ -170,7 +170,16 @@ pub async fn change_own_password(
     }
     // Whatever was signed in with the old password is dead already; now the rows go too.
     store::end_all(&app.db, user.account).await?;
-    let jar = current::open(&app, &cookies, user.account, secret, Method::Password).await?;
+    // What a second factor proved, it proved to this very session.
+    let new = Opening {
+        account: user.account,
+        credential: secret,
+        method: Method::Password,
+        second: user.second,
+        device: cookies.agent.stored(),
+        upstream: None,
+    };
+    let jar = current::open_proved(&app, &cookies, new).await?;
     access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Success);
     Ok((jar, Redirect::to("/account/ways-in?changed=password")).into_response())
 }

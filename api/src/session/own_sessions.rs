@@ -7,7 +7,7 @@ use super::form::{Binding, PageForm, Submitted};
 use super::store::{self, Listed};
 use crate::app::App;
 use crate::incident::AppError;
-use crate::oidc::{EVERYWHERE, EverywhereForm};
+use crate::oidc::{EVERYWHERE, EverywhereForm, names};
 use crate::pages::{Page, Sample, View};
 use askama::Template;
 use axum::extract::State;
@@ -15,10 +15,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum_extra::extract::cookie::CookieJar;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::account::{Account, NO_PASSWORD, Password};
-use domain::relying_party::RelyingParty;
 use fluent_templates::fluent_bundle::FluentValue;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// The page's path.
@@ -79,27 +78,12 @@ pub async fn own_sessions(
     let own = cookies.session.as_ref().map_or([0; 32], |token| token.hash(&app.ledger, "session"));
     let credential = account.password.as_ref().map_or(NO_PASSWORD, Password::secret);
     let listed = store::of_account(&app, (user.account, credential), &own, now).await?;
-    let names = names(&app, &listed).await?;
+    let names = names(&app, listed.iter().flat_map(|session| session.clients.iter().copied())).await?;
     let sessions = listed.iter().map(|session| in_words(&view, session, &names, now)).collect();
     let token = cookies.session.as_ref().map(|session| EndSessionForm::token(&app, session)).unwrap_or_default();
     let everywhere_token =
         cookies.session.as_ref().map(|session| EverywhereForm::token(&app, session)).unwrap_or_default();
     Ok(Page(OwnSessionsPage { view, token, sessions, everywhere: EVERYWHERE, everywhere_token }))
-}
-
-/// Names of the clients that the sessions signed in to.
-async fn names(app: &App, listed: &[Listed]) -> Result<BTreeMap<Uuid, String>, AppError> {
-    let ids: BTreeSet<Uuid> = listed.iter().flat_map(|session| session.clients.iter().copied()).collect();
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let keys: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    let mut parties = app.ledger.load_many::<RelyingParty>(&keys).await?;
-    let named = ids.into_iter().filter_map(|id| {
-        let registration = parties.remove(&id.to_string())?.aggregate.registration?;
-        Some((id, registration.name))
-    });
-    Ok(named.collect())
 }
 
 fn in_words(view: &View, session: &Listed, names: &BTreeMap<Uuid, String>, now: DateTime<Utc>) -> OwnSession {

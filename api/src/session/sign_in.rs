@@ -6,6 +6,7 @@ use super::current::{self, sign_in_path};
 use super::device::KnownDevice;
 use super::form::{Binding, PageForm, Submitted};
 use super::return_to::{self, ReturnTo};
+use super::second;
 use super::store::Method;
 use super::switch;
 use super::throttle::Attempt;
@@ -118,7 +119,13 @@ pub async fn show_sign_in(
     cookies: Cookies,
     Query(destination): Query<Destination>,
 ) -> Result<Response, AppError> {
-    if let Some(user) = view.user.clone() {
+    let user = view.user.clone();
+    if let Some(step) = second::path_of(&app, &cookies, user.as_ref(), destination.return_to.as_ref()).await?
+        && user.is_none()
+    {
+        return Ok(Redirect::to(&step).into_response());
+    }
+    if let Some(user) = user {
         return Ok(switch::page(&app, view, &cookies, user.name, destination.return_to).into_response());
     }
     let (browser, jar) = cookies.browser(&app)?;
@@ -179,7 +186,9 @@ pub async fn sign_in(
     }
     let outcome = check_in_time(&app, &attempt, &form.password).await?;
     let (account, told) = outcome.told();
-    access::sign_in(&app, &incident, address, account, Method::Password, told);
+    if !matches!(outcome, Outcome::In { .. }) {
+        access::sign_in(&app, &incident, address, account, Method::Password, told);
+    }
     match outcome {
         Outcome::Wrong { .. } => Ok(again(&app, view, &cookies, form, "session-sign-in-wrong")),
         Outcome::ProvisionalExpired { .. } => Ok(again(&app, view, &cookies, form, "session-provisional-expired")),
@@ -190,6 +199,8 @@ pub async fn sign_in(
         }
         Outcome::In { account, credential } => {
             let jar = current::open(&app, &cookies, account, credential, Method::Password).await?;
+            let told = second::outcome(&app, &jar);
+            access::sign_in(&app, &incident, address, Some(account), Method::Password, told);
             let device = KnownDevice::remember(&app.ledger, &cookies.device, &login)?;
             let jar = jar.add(cookie(&app, Kind::Device, &device));
             incident.note_user(super::CurrentUser::new(account, login, app.clock.now(), Method::Password));

@@ -14,6 +14,7 @@ use super::current::{self, CurrentUser, sign_in_path};
 use super::form::{Binding, PageForm, Submitted};
 use super::proving::{self, Proved};
 use super::return_to::{self, ReturnTo};
+use super::second;
 use super::store::Method;
 use super::switch;
 use crate::access;
@@ -28,7 +29,6 @@ use axum::http::{Method as Verb, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use domain::account::Account;
-use ledger::access::SignInOutcome;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -155,16 +155,20 @@ fn page(
 /// Asks.
 ///
 /// # Errors
-/// When the ledger fails.
+/// When the ledger or the database fails.
 pub async fn show_again(
     State(app): State<App>,
     view: View,
     cookies: Cookies,
     user: CurrentUser,
     Query(back): Query<Back>,
-) -> Result<Page<AgainPage>, AppError> {
+) -> Result<Response, AppError> {
+    // The password was right a moment ago, and the code is still due.
+    if let Some(step) = second::path_of(&app, &cookies, Some(&user), back.return_to.as_ref()).await? {
+        return Ok(Redirect::to(&step).into_response());
+    }
     let account = app.ledger.load::<Account>(&user.account.to_string()).await?.aggregate;
-    Ok(Page(page(&app, view, &cookies, (user.name, &account), back.return_to)))
+    Ok(Page(page(&app, view, &cookies, (user.name, &account), back.return_to)).into_response())
 }
 
 /// Takes the password.
@@ -187,7 +191,8 @@ pub async fn sign_in_again(
         Proved::Right(credential) => {
             let target = page.return_to.as_ref().map_or(section::HOME, ReturnTo::as_str).to_owned();
             let jar = current::open(&app, &cookies, user.account, credential, Method::Password).await?;
-            access::sign_in(&app, &incident, address, Some(user.account), Method::Password, SignInOutcome::Success);
+            let told = second::outcome(&app, &jar);
+            access::sign_in(&app, &incident, address, Some(user.account), Method::Password, told);
             Ok((jar, Redirect::to(&target)).into_response())
         }
         Proved::Wrong => {

@@ -297,6 +297,7 @@ pub(super) async fn end_named(db: &PgPool, account: AccountId, sid: Uuid) -> sql
 pub async fn end_all(db: &PgPool, account: AccountId) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM service.session WHERE account = $1").bind(account.0).execute(db).await?;
     sqlx::query("DELETE FROM service.flow WHERE account = $1").bind(account.0).execute(db).await?;
+    sqlx::query("DELETE FROM service.second_step WHERE account = $1").bind(account.0).execute(db).await?;
     Ok(())
 }
 
@@ -306,7 +307,7 @@ pub async fn end_all(db: &PgPool, account: AccountId) -> sqlx::Result<()> {
 /// When the database fails.
 pub async fn sweep(db: &PgPool, now: DateTime<Utc>) -> sqlx::Result<u64> {
     let mut swept = crate::limits::sweep(db, now).await?;
-    for table in ["service.session", "service.flow", "service.upstream_visit"] {
+    for table in ["service.session", "service.flow", "service.second_step", "service.upstream_visit"] {
         swept += sqlx::query(&format!(
             "DELETE FROM {table} WHERE ctid = ANY (ARRAY(
                  SELECT ctid FROM {table} WHERE expires_at < $1 LIMIT 1000 FOR UPDATE SKIP LOCKED))"

@@ -1,9 +1,9 @@
 //! What can be asked of an account.
 
-use super::{UpstreamIdentity, UpstreamProof};
+use super::{FactorKind, FactorRemoval, UpstreamIdentity, UpstreamProof};
 use crate::erasure::Grounds;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, LinkId, PupilId, SecretId};
+use crate::ids::{AccountId, FactorId, FlowId, GuardianId, LinkId, PupilId, SecretId};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -151,6 +151,36 @@ pub enum AccountCommand {
         /// The link.
         link: LinkId,
     },
+    /// From now on a password alone does not do.
+    EnrolSecondFactor {
+        /// The factor, newly named.
+        factor: FactorId,
+        /// What it is.
+        kind: FactorKind,
+        /// Vault row.
+        secret: SecretId,
+    },
+    /// Do without a second factor.
+    RemoveSecondFactor {
+        /// Which.
+        factor: FactorId,
+        /// Why.
+        cause: FactorRemoval,
+    },
+    /// Do without any.
+    RemoveAllSecondFactors {
+        /// Why.
+        cause: FactorRemoval,
+    },
+    /// Hand out recovery codes in place of any former ones.
+    IssueRecoveryCodes {
+        /// Vault row of their keyed hashes.
+        secret: SecretId,
+        /// How many.
+        number: u8,
+    },
+    /// A recovery code came; the vault row has lost it.
+    UseRecoveryCode,
     /// Stop all use.
     Disable,
     /// Allow use again.

@@ -1,10 +1,13 @@
 //! Facts of an account.
 
-use super::{Detachment, Holder, PasswordOrigin, Purpose, UpstreamIdentity, UpstreamProof, UpstreamUnlinking};
+use super::{
+    Detachment, FactorKind, FactorRemoval, Holder, PasswordOrigin, Purpose, UpstreamIdentity, UpstreamProof,
+    UpstreamUnlinking,
+};
 use crate::erasure::Grounds;
 use crate::event::event_names;
 use crate::identifiers::E164;
-use crate::ids::{AccountId, FlowId, GuardianId, LinkId, PupilId, SecretId};
+use crate::ids::{AccountId, FactorId, FlowId, GuardianId, LinkId, PupilId, SecretId};
 use crate::personal::{Personal, Sealable, Segment};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -107,6 +110,36 @@ pub enum AccountEvent {
         /// Why.
         cause: UpstreamUnlinking,
     },
+    /// A password alone no longer opens the account.
+    SecondFactorEnrolled {
+        /// The factor.
+        factor: FactorId,
+        /// What it is.
+        kind: FactorKind,
+        /// Vault row of its secret, or of its public key and counter.
+        secret: SecretId,
+    },
+    /// A second factor is no longer one.
+    SecondFactorRemoved {
+        /// Which.
+        factor: FactorId,
+        /// Why.
+        cause: FactorRemoval,
+    },
+    /// Recovery codes were handed out, in place of any former ones.
+    RecoveryCodesIssued {
+        /// Vault row of their keyed hashes.
+        secret: SecretId,
+        /// How many.
+        number: u8,
+    },
+    /// A recovery code stood in for a second factor, and is used up.
+    RecoveryCodeUsed {
+        /// How many are left.
+        left: u8,
+    },
+    /// With the last second factor its recovery codes went too.
+    RecoveryCodesWithdrawn {},
     /// No use until enabled again.
     AccountDisabled {},
     /// Use is allowed again.
@@ -126,7 +159,8 @@ event_names!(AccountEvent, version "1":
     AccountOpened, GuardianRecordAttached, GuardianRecordDetached, VerificationCodeIssued, VerificationCodeAccepted,
     ChildConfirmed, ChildReported, ChildDetached, LoginAssigned, PasswordChosen, AccountActivated,
     ProvisionalPasswordIssued, UpstreamIdentityLinked, UpstreamIdentityUnlinked, AccountDisabled, AccountEnabled,
-    AccountClosed, AccountErased);
+    AccountClosed, AccountErased, SecondFactorEnrolled, SecondFactorRemoved, RecoveryCodesIssued, RecoveryCodeUsed,
+    RecoveryCodesWithdrawn);
 
 impl Sealable for AccountEvent {
     fn segments(&mut self) -> Vec<&mut dyn Segment> {
@@ -145,6 +179,11 @@ impl Sealable for AccountEvent {
             | Self::AccountActivated {}
             | Self::ProvisionalPasswordIssued { .. }
             | Self::UpstreamIdentityUnlinked { .. }
+            | Self::SecondFactorEnrolled { .. }
+            | Self::SecondFactorRemoved { .. }
+            | Self::RecoveryCodesIssued { .. }
+            | Self::RecoveryCodeUsed { .. }
+            | Self::RecoveryCodesWithdrawn {}
             | Self::AccountDisabled {}
             | Self::AccountEnabled {}
             | Self::AccountClosed {}

@@ -68,6 +68,8 @@ pub enum Deed {
     StaffRead(Query),
     /// An auditor's query.
     AuditQuery(Query),
+    /// A person took away what is kept of them.
+    OwnRead(Query),
     /// So many accesses before this one could not be written: the log says itself where it has a gap.
     Lost {
         /// How many.
@@ -103,6 +105,10 @@ pub enum SignInOutcome {
     NotInUse,
     /// Too many tries: nothing was compared.
     Throttled,
+    /// The first proof was right; a second one must follow before anybody is signed in.
+    SecondFactorDue,
+    /// The second proof was not right.
+    SecondFactorWrong,
 }
 
 /// By which grant tokens are asked for.
@@ -161,6 +167,8 @@ pub enum Kind {
     StaffRead,
     /// [`Deed::AuditQuery`]
     AuditQuery,
+    /// [`Deed::OwnRead`]
+    OwnRead,
     /// [`Deed::Lost`]
     Lost,
 }
@@ -169,7 +177,8 @@ impl Kind {
     /// The reads by people who are not the account's holder: what "who saw this account" asks for.
     pub const SEEN: [Self; 2] = [Self::StaffRead, Self::AuditQuery];
     /// All.
-    pub const ALL: [Self; 5] = [Self::SignIn, Self::Token, Self::StaffRead, Self::AuditQuery, Self::Lost];
+    pub const ALL: [Self; 6] =
+        [Self::SignIn, Self::Token, Self::StaffRead, Self::AuditQuery, Self::OwnRead, Self::Lost];
 
     /// The stored word.
     pub fn as_str(self) -> &'static str {
@@ -178,6 +187,7 @@ impl Kind {
             Self::Token => "token",
             Self::StaffRead => "staff-read",
             Self::AuditQuery => "audit-query",
+            Self::OwnRead => "own-read",
             Self::Lost => "lost",
         }
     }
@@ -196,6 +206,7 @@ impl Deed {
             Self::Token { .. } => Kind::Token,
             Self::StaffRead(_) => Kind::StaffRead,
             Self::AuditQuery(_) => Kind::AuditQuery,
+            Self::OwnRead(_) => Kind::OwnRead,
             Self::Lost { .. } => Kind::Lost,
         }
     }
@@ -221,6 +232,8 @@ impl SignInOutcome {
             Self::ProvisionalExpired => "provisional-expired",
             Self::NotInUse => "not-in-use",
             Self::Throttled => "throttled",
+            Self::SecondFactorDue => "second-factor-due",
+            Self::SecondFactorWrong => "second-factor-wrong",
         }
     }
 }

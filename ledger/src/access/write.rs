@@ -226,7 +226,7 @@ impl Row {
                 row.relying_party = relying_party.map(|id| id.0);
                 row.concerning(account.map(|account| account.0))
             }
-            Deed::StaffRead(query) | Deed::AuditQuery(query) => row.query(query),
+            Deed::StaffRead(query) | Deed::AuditQuery(query) | Deed::OwnRead(query) => row.query(query),
             Deed::Lost { count } => {
                 (row.what, row.outcome) = ("gap", "lost");
                 row.results = Some(i64::try_from(*count).unwrap_or(i64::MAX));

@@ -42,6 +42,11 @@ impl Projection for Accounts {
                 | AccountEvent::GuardianRecordDetached { .. }
                 | AccountEvent::VerificationCodeIssued { .. }
                 | AccountEvent::VerificationCodeAccepted { .. }
+                | AccountEvent::SecondFactorEnrolled { .. }
+                | AccountEvent::SecondFactorRemoved { .. }
+                | AccountEvent::RecoveryCodesIssued { .. }
+                | AccountEvent::RecoveryCodeUsed { .. }
+                | AccountEvent::RecoveryCodesWithdrawn {}
                 | AccountEvent::ChildConfirmed { .. }
                 | AccountEvent::ChildReported { .. }
                 | AccountEvent::ChildDetached { .. }
@@ -99,6 +104,12 @@ impl Accounts {
             AccountEvent::GuardianRecordDetached { guardian } => self.guardians.remove((account, guardian.0)),
             // A phone is proved within a flow; nothing of it is shown.
             AccountEvent::VerificationCodeIssued { .. } | AccountEvent::VerificationCodeAccepted { .. } => {}
+            // Who signs in is asked by the account's own stream.
+            AccountEvent::SecondFactorEnrolled { .. }
+            | AccountEvent::SecondFactorRemoved { .. }
+            | AccountEvent::RecoveryCodesIssued { .. }
+            | AccountEvent::RecoveryCodeUsed { .. }
+            | AccountEvent::RecoveryCodesWithdrawn {} => {}
             AccountEvent::ChildConfirmed { pupil } => self.child(event, account, pupil.0, "confirmed"),
             AccountEvent::ChildReported { pupil } => self.child(event, account, pupil.0, "reported"),
             AccountEvent::ChildDetached { pupil, cause: _ } => self.child(event, account, pupil.0, "detached"),

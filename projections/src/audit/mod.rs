@@ -117,6 +117,11 @@ fn others_concerned(event: &Event) -> Option<String> {
             | AccountEvent::ProvisionalPasswordIssued { .. }
             | AccountEvent::UpstreamIdentityLinked { .. }
             | AccountEvent::UpstreamIdentityUnlinked { .. }
+            | AccountEvent::SecondFactorEnrolled { .. }
+            | AccountEvent::SecondFactorRemoved { .. }
+            | AccountEvent::RecoveryCodesIssued { .. }
+            | AccountEvent::RecoveryCodeUsed { .. }
+            | AccountEvent::RecoveryCodesWithdrawn {}
             | AccountEvent::AccountDisabled {}
             | AccountEvent::AccountEnabled {}
             | AccountEvent::AccountClosed {}

@@ -26,6 +26,24 @@ impl Views {
         Ok(positions.into_iter().map(i64::cast_unsigned).collect())
     }
 
+    /// The same, the latest first, before a position.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn timeline_before(&self, entities: &[String], before: u64, limit: u32) -> sqlx::Result<Vec<u64>> {
+        let positions: Vec<i64> = sqlx::query_scalar(
+            "SELECT DISTINCT t.position FROM unnest($1::text[]) AS e (entity) CROSS JOIN LATERAL \
+             (SELECT position FROM view_audit.timeline WHERE entity = e.entity AND position < $2 \
+              ORDER BY position DESC LIMIT $3) t ORDER BY t.position DESC LIMIT $3",
+        )
+        .bind(entities)
+        .bind(i64::try_from(before).unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(positions.into_iter().map(i64::cast_unsigned).collect())
+    }
+
     /// An import run.
     ///
     /// # Errors

@@ -3,7 +3,10 @@
 use super::{guardian_name, placement, pupil_name, upstream_name, value};
 use chrono::NaiveDate;
 use domain::Event;
-use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose, UpstreamProof, UpstreamUnlinking};
+use domain::account::{
+    AccountEvent, Detachment, FactorKind, FactorRemoval, Holder, PasswordOrigin, Purpose, UpstreamProof,
+    UpstreamUnlinking,
+};
 use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
@@ -216,6 +219,19 @@ fn account(event: &AccountEvent) -> String {
                 UpstreamUnlinking::Reset => "the account was reset",
             }
         ),
+        AccountEvent::SecondFactorEnrolled { kind, factor: _, secret: _ } => match kind {
+            FactorKind::Totp => "An authenticator app was added: the password alone no longer does.".to_owned(),
+            FactorKind::Passkey => "A passkey was added: the password alone no longer does.".to_owned(),
+        },
+        AccountEvent::SecondFactorRemoved { cause, factor: _ } => match cause {
+            FactorRemoval::OwnRequest => "The holder removed a second factor.".to_owned(),
+            FactorRemoval::Lost => "Support removed a second factor that the holder no longer has.".to_owned(),
+        },
+        AccountEvent::RecoveryCodesIssued { number, secret: _ } => {
+            format!("{number} recovery codes were handed out; any former ones are void.")
+        }
+        AccountEvent::RecoveryCodeUsed { left } => format!("A recovery code was used; {left} are left."),
+        AccountEvent::RecoveryCodesWithdrawn {} => "The recovery codes are void.".to_owned(),
         AccountEvent::AccountDisabled {} => "The account was disabled.".to_owned(),
         AccountEvent::AccountEnabled {} => "The account was enabled again.".to_owned(),
         AccountEvent::AccountClosed {} => "The account was closed.".to_owned(),

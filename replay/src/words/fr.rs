@@ -3,7 +3,10 @@
 use super::{guardian_name, placement, pupil_name, upstream_name, value};
 use chrono::NaiveDate;
 use domain::Event;
-use domain::account::{AccountEvent, Detachment, Holder, PasswordOrigin, Purpose, UpstreamProof, UpstreamUnlinking};
+use domain::account::{
+    AccountEvent, Detachment, FactorKind, FactorRemoval, Holder, PasswordOrigin, Purpose, UpstreamProof,
+    UpstreamUnlinking,
+};
 use domain::auditor::AuditorEvent;
 use domain::context::{Actor, Reason};
 use domain::erasure::Grounds;
@@ -219,6 +222,23 @@ fn account(event: &AccountEvent) -> String {
                 UpstreamUnlinking::Reset => "le compte est réinitialisé",
             }
         ),
+        AccountEvent::SecondFactorEnrolled { kind, factor: _, secret: _ } => match kind {
+            FactorKind::Totp => {
+                "Une application d’authentification est ajoutée : le mot de passe seul ne suffit plus.".to_owned()
+            }
+            FactorKind::Passkey => "Une clé d’accès est ajoutée : le mot de passe seul ne suffit plus.".to_owned(),
+        },
+        AccountEvent::SecondFactorRemoved { cause, factor: _ } => match cause {
+            FactorRemoval::OwnRequest => "Le titulaire retire un second facteur.".to_owned(),
+            FactorRemoval::Lost => {
+                "L’assistance retire un second facteur dont le titulaire ne dispose plus.".to_owned()
+            }
+        },
+        AccountEvent::RecoveryCodesIssued { number, secret: _ } => {
+            format!("{number} codes de secours sont remis ; les précédents ne valent plus rien.")
+        }
+        AccountEvent::RecoveryCodeUsed { left } => format!("Un code de secours est utilisé ; il en reste {left}."),
+        AccountEvent::RecoveryCodesWithdrawn {} => "Les codes de secours ne valent plus rien.".to_owned(),
         AccountEvent::AccountDisabled {} => "Le compte est désactivé.".to_owned(),
         AccountEvent::AccountEnabled {} => "Le compte est réactivé.".to_owned(),
         AccountEvent::AccountClosed {} => "Le compte est fermé.".to_owned(),
