@@ -27,9 +27,9 @@ mod tests {
         let mut paths: Vec<String> = source
             .lines()
             .filter_map(|line| line.trim().strip_prefix(".route("))
-            .map(|rest| match rest.split('"').nth(1) {
-                Some(path) if rest.starts_with('"') => path.to_owned(),
-                _ => crate::import::http::UPLOAD.to_owned(),
+            .filter_map(|rest| match rest.split('"').nth(1) {
+                Some(path) if rest.starts_with('"') => Some(path.to_owned()),
+                _ => rest.starts_with("import::http::UPLOAD,").then(|| crate::import::http::UPLOAD.to_owned()),
             })
             .filter(|path| path.starts_with("/api/") || path.ends_with("z"))
             .collect();

@@ -75,7 +75,8 @@ async fn a_form_shown_again_can_be_read_in_the_other_language() {
 #[test]
 fn every_address_that_takes_a_form_leads_to_a_page() {
     // Asked by programs only.
-    let programs = ["path::PAR", "path::TOKEN", "path::INTROSPECT", "path::REVOKE", "import::http::UPLOAD"];
+    let programs =
+        ["path::PAR", "path::TOKEN", "path::INTROSPECT", "path::REVOKE", "path::REGISTER", "import::http::UPLOAD"];
     for table in [include_str!("../router.rs"), include_str!("../oidc/mod.rs")] {
         for route in table.split("\n        .route(").skip(1) {
             let route = route.split("\n        .").next().unwrap_or_default();
