@@ -137,10 +137,10 @@ async fn point_31_proving_again_asks_for_both_and_so_does_giving_a_factor_up() {
     let mut browser = activate(&service, &family).await;
     let secret = enrol(&service, &mut browser).await;
     let page = browser.get("/account/ways-in").await;
-    let remove = [("form_token", token(&page, "/account/ways-in/remove")), ("factor", field(&page, "factor"))];
+    let remove = [("form_token", token(&page, "/account/ways-in/remove-factor")), ("factor", field(&page, "factor"))];
     service.app().clock.advance(TimeDelta::minutes(11));
     let fields = remove.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let refused = browser.post("/account/ways-in/remove", &fields).await;
+    let refused = browser.post("/account/ways-in/remove-factor", &fields).await;
     assert_eq!(refused.location(), "/sign-in/again?return_to=%2Faccount%2Fways-in");
     // The password alone does not renew the proof.
     assert_eq!(sign_in(&mut browser, "a.lefictif", PASSWORD).await.location(), "/account");
@@ -151,10 +151,10 @@ async fn point_31_proving_again_asks_for_both_and_so_does_giving_a_factor_up() {
     let code = code(&service, &secret);
     assert_eq!(second(&mut browser, &code).await.location(), "/account/services");
     let page = browser.get("/account/ways-in").await;
-    let remove = [("form_token", token(&page, "/account/ways-in/remove")), ("factor", field(&page, "factor"))];
+    let remove = [("form_token", token(&page, "/account/ways-in/remove-factor")), ("factor", field(&page, "factor"))];
     let fields = remove.each_ref().map(|(name, value)| (*name, value.as_str()));
     assert_eq!(
-        browser.post("/account/ways-in/remove", &fields).await.location(),
+        browser.post("/account/ways-in/remove-factor", &fields).await.location(),
         "/account/ways-in?changed=factor-removed"
     );
     let mut fresh = service.browser();

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 /// The page's path.
 pub const PATH: &str = "/account/ways-in/app";
 /// Where the forms that give a factor up are sent.
-pub const REMOVE: &str = "/account/ways-in/remove";
+pub const REMOVE: &str = "/account/ways-in/remove-factor";
 /// Light around the picture, in modules: readers want it.
 const QUIET: i32 = 4;
 
