@@ -52,6 +52,8 @@ await fillByKeyboard(page, birthDate(mistaken));
 await look('account-with-both');
 for (const child of guardian.children) assert.match(await main(), new RegExp(child.given_name));
 
+await press('a[href="/account/ways-in"]');
+await look('ways-in');
 await press('a[href="/account/password"]');
 await look('password');
 await fillByKeyboard(page, { current: 'ce n’est pas le bon', password: next, again: next });

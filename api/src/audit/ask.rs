@@ -103,7 +103,7 @@ pub async fn reads(
 ) -> Result<Response, AppError> {
     let asked = Given::read(query.as_deref()).and_then(|mut given| {
         let after: Option<Cursor> = given.parsed("after")?;
-        let limit = given.parsed("limit")?.unwrap_or(PAGE).clamp(1, PAGE);
+        let limit = given.limit()?;
         given.done((id(&account)?, after, limit), FIRST)
     });
     let found = match asked {
@@ -158,7 +158,13 @@ impl Given {
 
     fn part(&mut self) -> Result<Part, Unanswered> {
         let from = self.parsed("from")?.unwrap_or_default();
-        Ok(Part { from, limit: self.parsed("limit")?.unwrap_or(PAGE).clamp(1, PAGE) })
+        Ok(Part { from, limit: self.limit()? })
+    }
+
+    fn limit(&mut self) -> Result<u32, Unanswered> {
+        let limit = self.parsed("limit")?.unwrap_or(PAGE);
+        let fits = (1..=PAGE).contains(&limit);
+        if fits { Ok(limit) } else { Err(Unanswered::malformed(format!("`limit` is a number from 1 to {PAGE}"))) }
     }
 
     fn filter(self) -> Result<FilterText, Unanswered> {

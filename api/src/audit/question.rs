@@ -14,7 +14,8 @@ use replay::moment::{AsOf, Moment, resolve};
 use replay::rules::Announced;
 use replay::told::Told;
 use replay::trace;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -57,6 +58,7 @@ pub enum Question {
     /// The events that fit a filter.
     Events {
         /// The filter.
+        #[serde(deserialize_with = "object")]
         filter: Box<FilterText>,
         /// As of.
         at: Option<String>,
@@ -181,6 +183,12 @@ impl Question {
         }
         Ok(answer)
     }
+}
+
+/// A filter by the names of its members: serde would take a list of their values as well.
+fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<FilterText>, D::Error> {
+    let members = Map::deserialize(deserializer)?;
+    serde_json::from_value(Value::Object(members)).map_err(D::Error::custom)
 }
 
 /// Reads a filter, or says why it can't be applied.
