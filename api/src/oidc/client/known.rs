@@ -1,8 +1,9 @@
-//! What is known of clients without asking the database at every request.
+//! What is known of clients without reading their streams at every request.
 //!
-//! A relying party changes by events only. So what was read stays true until the ledger has an event of its stream,
-//! and whoever asks first after the ledger has grown looks whether there was one, for all clients at once. Nobody is
-//! served by a registration that this instance could have known to be old.
+//! A relying party changes by events only. So what was read stays true until the ledger has an event of its stream:
+//! each request asks the ledger how far it has grown, and whoever finds that it has looks whether there was one, for all
+//! clients at once. Requests that come together ask together, by one query that begins after the last of them came; so
+//! nobody is served by a registration that had changed before they asked, whichever instance changed it.
 
 use crate::app::App;
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ use domain::relying_party::RelyingParty;
 use ledger::vault::VaultSecret;
 use ledger::{Ledger, ReadError};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Clients kept in memory; with more, all are read anew.
@@ -38,8 +40,10 @@ impl KnownClient {
 #[derive(Default)]
 pub struct KnownClients {
     known: Mutex<Known>,
-    /// Held by whoever looks through the ledger's growth: one for all.
-    looking: tokio::sync::Mutex<()>,
+    /// Requests so far.
+    asked: AtomicU64,
+    /// Held by whoever asks the ledger: one for all.
+    looking: tokio::sync::Mutex<Look>,
 }
 
 #[derive(Default)]
@@ -47,6 +51,13 @@ struct Known {
     /// All events before this position are taken into account.
     at: u64,
     clients: HashMap<RelyingPartyId, Arc<KnownClient>>,
+}
+
+/// The last look at the ledger.
+#[derive(Default)]
+struct Look {
+    /// The requests that had come when it began.
+    covers: u64,
 }
 
 impl KnownClients {
@@ -80,16 +91,24 @@ impl KnownClients {
         Ok(client)
     }
 
-    /// Forgets the clients that the ledger has news of.
+    /// Forgets the clients that the ledger has news of, by a look that begins after this call.
     async fn follow(&self, ledger: &Ledger) -> Result<(), ReadError> {
-        if self.lock().at >= ledger.size() {
+        let mine = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut look = self.looking.lock().await;
+        if look.covers >= mine {
             return Ok(());
         }
-        let _alone = self.looking.lock().await;
-        let (from, size) = (self.lock().at, ledger.size());
-        if from >= size {
-            return Ok(());
+        let covers = self.asked.load(Ordering::SeqCst);
+        let (size, _) = ledger.root().await?;
+        let from = self.lock().at;
+        if from < size {
+            self.look_through(ledger, from, size).await?;
         }
+        look.covers = covers;
+        Ok(())
+    }
+
+    async fn look_through(&self, ledger: &Ledger, from: u64, size: u64) -> Result<(), ReadError> {
         let changed = match size - from {
             ..=FAR => Some(ledger.streams_between(RelyingParty::TYPE, from, size).await?),
             _ => None,
