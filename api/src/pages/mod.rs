@@ -11,7 +11,7 @@
 //! 4. Its handler: takes [`View`], returns [`Page`] or `Result<Page<_>, AppError>`. A form that is refused is shown
 //!    again with status 422 and its [`FormErrors`]: `(StatusCode::UNPROCESSABLE_ENTITY, Page(form))`. After a POST
 //!    that did something, redirect with 303 (`Redirect::to`).
-//! 5. Its route: one line in `router.rs`; by [`form_on`] where only its form is posted there. A path below `/account`
+//! 5. Its route: one line in `router.rs`; by [`form_on()`] where only its form is posted there. A path below `/account`
 //!    puts the page inside "my account", with its navigation; which section it belongs to is said in [`section`].
 //!
 //! A refusal that is a page of its own is an [`crate::incident::AppError`] with a code, and the messages

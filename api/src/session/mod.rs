@@ -5,7 +5,7 @@
 //! - [`own_password`]: another password, chosen while signed in.
 //! - [`step_up`]: the guard of sensitive acts: who signed in a while ago proves to be themselves again.
 //! - [`switch`]: one browser, one person: whoever signs in as another says so first.
-//! - [`own_sessions`]: where I am signed in, and an end to it.
+//! - [`mod@own_sessions`]: where I am signed in, and an end to it.
 //! - [`second`]: the second step, for accounts that want one.
 //! - [`current`]: what makes a session live, and [`CurrentUser`], the extractor of pages that need one.
 //! - [`form`]: forms that only their own page can send; [`return_to`]: never anywhere but here.

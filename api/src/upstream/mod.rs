@@ -11,7 +11,7 @@
 //! - [`visit`]: one trip to a provider, bound to its browser; state, nonce and PKCE verifier come from its cookie.
 //! - [`provider`]: what is known of a provider (discovery, keys), and the calls it is asked by; [`verify`]: whether
 //!   what it answers is its, for us, now, and about the person who was sent there.
-//! - [`claims`]: who that is; [`matching`]: which account a first use leads to; [`link`]: tying both, on proof.
+//! - [`claims`]: who that is; [`matching`]: which account a first use leads to; [`mod@link`]: tying both, on proof.
 //! - [`ways`]: the page where a holder sees, adds and gives up ways in.
 //!
 //! An identity is a provider's `sub`, of which the ledger keeps a keyed hash to look it up by. Names never lead
